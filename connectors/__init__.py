@@ -1,0 +1,1 @@
+"""Connectors: one folder per vendor or protocol, each turning its payloads into `InboundMessage` and back."""

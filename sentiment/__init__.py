@@ -1,0 +1,1 @@
+"""Sentiment: texts in, analyses out. Imports nothing else of the project."""
