@@ -1,0 +1,1 @@
+"""Channels: connected accounts, with their credentials, cursors and health."""

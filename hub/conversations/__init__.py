@@ -1,0 +1,1 @@
+"""Conversations: threads with customers, their messages, replies and promises."""

@@ -1,0 +1,206 @@
+"""Conversations, messages, analyses, promises, delivery attempts."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import (
+    CheckConstraint,
+    Float,
+    ForeignKey,
+    Index,
+    String,
+    Text,
+    UniqueConstraint,
+    text,
+)
+from sqlalchemy.orm import Mapped, mapped_column, relationship
+
+from hub.accounts.models import User
+from hub.channels.models import Channel
+from hub.customers.models import Customer
+from hub.database import Base, JsonColumn, UtcDateTime
+
+STATUSES = ("new", "open", "pending", "on_hold", "snoozed", "solved", "closed")
+DELIVERIES = ("pending", "sending", "sent", "failed", "unknown")
+
+
+def _partial(name: str, *columns: str, where: str, unique: bool = False) -> Index:
+    return Index(name, *columns, unique=unique, postgresql_where=text(where), sqlite_where=text(where))
+
+
+class Conversation(Base):
+    """The thread with one customer on one channel.
+
+    `newest_message_id` is the newest message by the customer, `promise_id` the promise that governs now; neither is a
+    foreign key, since both tables point here.
+    It stands in the queue while `reply_by` is set: it waits for us, and its status is new or open. `weight`,
+    `reasons` and `promise` say why it stands where it stands; `gave_way_at` is set while its first promise is given up.
+    """
+
+    __tablename__ = "conversations"
+    __table_args__ = (
+        CheckConstraint(f"status IN {STATUSES}", name="status"),
+        UniqueConstraint("channel_id", "thread_key", "customer_id"),
+        _partial("ix_conversations_queue", "reply_by", "id", where="reply_by IS NOT NULL"),
+        # What `next` walks: the same order without what somebody has.
+        _partial("ix_conversations_pick", "reply_by", "id", where="reply_by IS NOT NULL AND owner_id IS NULL"),
+        _partial("ix_conversations_owner_id", "owner_id", where="owner_id IS NOT NULL"),
+        _partial("ix_conversations_snoozed_until", "snoozed_until", where="snoozed_until IS NOT NULL"),
+        Index("ix_conversations_customer_id", "customer_id"),
+        Index("ix_conversations_updated_at", "updated_at", "id"),
+    )
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    channel_id: Mapped[int] = mapped_column(ForeignKey("channels.id"))
+    customer_id: Mapped[int] = mapped_column(ForeignKey("customers.id"))
+    thread_key: Mapped[str | None] = mapped_column(String(400))
+    follows_id: Mapped[int | None] = mapped_column(ForeignKey("conversations.id"))
+    subject: Mapped[str | None] = mapped_column(String(1000))
+    status: Mapped[str] = mapped_column(String(20), default="new")
+    owner_id: Mapped[int | None] = mapped_column(ForeignKey("users.id"))
+    owned_since: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    snoozed_until: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    created_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    updated_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    newest_message_id: Mapped[int | None]
+
+    waiting_since: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    first_replied_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    last_reply_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    solved_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+
+    promise_id: Mapped[int | None]
+    policy_version_id: Mapped[int | None] = mapped_column(ForeignKey("policy_versions.id"))
+    weight: Mapped[float | None] = mapped_column(Float)
+    reasons: Mapped[list[dict[str, Any]] | None] = mapped_column(JsonColumn)
+    work_seconds: Mapped[int | None]
+    reply_by: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    gave_way_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    gave_way_to: Mapped[int] = mapped_column(default=0)
+
+    channel: Mapped[Channel] = relationship()
+    customer: Mapped[Customer] = relationship()
+    promise: Mapped[Promise | None] = relationship(
+        primaryjoin="foreign(Conversation.promise_id) == Promise.id", viewonly=True
+    )
+    newest_message: Mapped[Message | None] = relationship(
+        primaryjoin="foreign(Conversation.newest_message_id) == Message.id", viewonly=True
+    )
+    owner: Mapped[User | None] = relationship()
+
+
+class Promise(Base):
+    """One answer owed: from the moment the customer began to wait to the moment it is due by policy.
+
+    Open while neither `met_at` nor `cancelled_at` is set. `breached_at` is set when it falls due unanswered and stays;
+    `late_by_seconds` counts time of its calendar. A promise answered late is breached, not met.
+    """
+
+    __tablename__ = "promises"
+    __table_args__ = (
+        CheckConstraint("metric IN ('first_reply_time', 'next_reply_time')", name="metric"),
+        UniqueConstraint("conversation_id", "metric", "started_at"),
+        _partial(
+            "ix_promises_due_at",
+            "due_at",
+            where="met_at IS NULL AND breached_at IS NULL AND cancelled_at IS NULL",
+        ),
+        Index("ix_promises_started_at", "started_at"),
+    )
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    conversation_id: Mapped[int] = mapped_column(ForeignKey("conversations.id", ondelete="CASCADE"))
+    metric: Mapped[str] = mapped_column(String(20))
+    policy: Mapped[str] = mapped_column(String(200))
+    tier: Mapped[str | None] = mapped_column(String(50))
+    started_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    target_seconds: Mapped[int]
+    due_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    second_due_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    replied_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    met_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    breached_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    cancelled_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    late_by_seconds: Mapped[int | None]
+
+
+class Message(Base):
+    """One post, mail, ticket comment, reply, note or activity line; unique on (channel, external_id).
+
+    Work to be done is a state of this row: an incoming message without `analysed_at` is to be analysed, an outgoing
+    one whose `delivery` is pending is to be sent. `leased_until` is set while somebody is at it.
+    """
+
+    __tablename__ = "messages"
+    __table_args__ = (
+        UniqueConstraint("channel_id", "external_id"),
+        CheckConstraint("direction IN ('incoming', 'outgoing', 'activity')", name="direction"),
+        CheckConstraint(f"delivery IS NULL OR delivery IN {DELIVERIES}", name="delivery"),
+        _partial("ix_messages_to_analyse", "id", where="direction = 'incoming' AND analysed_at IS NULL"),
+        _partial("ix_messages_to_deliver", "deliver_at", where="delivery IN ('pending', 'sending')"),
+        Index("ix_messages_conversation_id_sent_at", "conversation_id", "sent_at", "id"),
+        Index("ix_messages_sent_at", "sent_at"),
+    )
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    channel_id: Mapped[int] = mapped_column(ForeignKey("channels.id"))
+    conversation_id: Mapped[int] = mapped_column(ForeignKey("conversations.id", ondelete="CASCADE"))
+    external_id: Mapped[str] = mapped_column(String(998))
+    direction: Mapped[str] = mapped_column(String(20))
+    private: Mapped[bool] = mapped_column(default=False)
+    automatic: Mapped[bool] = mapped_column(default=False)
+    user_id: Mapped[int | None] = mapped_column(ForeignKey("users.id"))
+    author_name: Mapped[str | None] = mapped_column(String(300))
+    subject: Mapped[str | None] = mapped_column(String(1000))
+    body: Mapped[str] = mapped_column(Text)
+    html: Mapped[str | None] = mapped_column(Text)
+    meta: Mapped[dict[str, Any]] = mapped_column(JsonColumn, default=dict)
+    sent_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    received_at: Mapped[datetime] = mapped_column(UtcDateTime)
+
+    analysed_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    analysis_attempts: Mapped[int] = mapped_column(default=0)
+    leased_until: Mapped[datetime | None] = mapped_column(UtcDateTime)
+
+    delivery: Mapped[str | None] = mapped_column(String(20))
+    deliver_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    idempotency_key: Mapped[str | None] = mapped_column(String(200), unique=True)
+    vendor_id: Mapped[str | None] = mapped_column(String(998))
+
+    analysis: Mapped[AnalysisRow | None] = relationship(back_populates="message", uselist=False)
+    attempts: Mapped[list[DeliveryAttempt]] = relationship(order_by="DeliveryAttempt.id")
+
+
+class AnalysisRow(Base):
+    """What a named model version said of a message; one per message, replaced as a whole by re-analysis."""
+
+    __tablename__ = "analyses"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    message_id: Mapped[int] = mapped_column(ForeignKey("messages.id", ondelete="CASCADE"), unique=True)
+    model: Mapped[str] = mapped_column(String(200))
+    created_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    language: Mapped[str | None] = mapped_column(String(10))
+    language_confidence: Mapped[float] = mapped_column(Float)
+    sentiment: Mapped[str | None] = mapped_column(String(10))
+    sentiment_confidence: Mapped[float] = mapped_column(Float)
+    scores: Mapped[dict[str, float]] = mapped_column(JsonColumn, default=dict)
+    intents: Mapped[list[dict[str, Any]]] = mapped_column(JsonColumn, default=list)
+    abstained: Mapped[list[str]] = mapped_column(JsonColumn, default=list)
+
+    message: Mapped[Message] = relationship(back_populates="analysis")
+
+
+class DeliveryAttempt(Base):
+    """One try at sending a reply, kept as the log of what happened."""
+
+    __tablename__ = "delivery_attempts"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    message_id: Mapped[int] = mapped_column(ForeignKey("messages.id", ondelete="CASCADE"), index=True)
+    started_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    finished_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    outcome: Mapped[str] = mapped_column(String(20), default="sending")
+    detail: Mapped[str] = mapped_column(Text, default="")

@@ -1,0 +1,1 @@
+"""Customers: who they are, where they can be met, what they bought."""

@@ -1,0 +1,82 @@
+"""Customers, identities, events."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from decimal import Decimal
+from typing import Any, Literal, get_args
+
+from sqlalchemy import CheckConstraint, ForeignKey, Index, Numeric, String, UniqueConstraint, text
+from sqlalchemy.orm import Mapped, mapped_column, relationship
+
+from hub.database import Base, JsonColumn, UtcDateTime
+
+EventKind = Literal[
+    "purchase", "return", "check_in", "visit", "survey_answer", "points_earned", "points_burned"
+]
+EVENT_KINDS: tuple[EventKind, ...] = get_args(EventKind)
+
+
+class Customer(Base):
+    """A person. `spend_12m` is purchases less returns of the last 12 months, in the policy's base currency."""
+
+    __tablename__ = "customers"
+    __table_args__ = (
+        Index("ix_customers_spend_12m", "spend_12m", postgresql_where=text("spend_12m > 0"), sqlite_where=text("spend_12m > 0")),
+        Index("ix_customers_name", "name", "id"),
+    )
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    name: Mapped[str] = mapped_column(String(300))
+    external_id: Mapped[str | None] = mapped_column(String(200), unique=True)
+    tier: Mapped[str | None] = mapped_column(String(50))
+    points: Mapped[int | None]
+    currency: Mapped[str | None] = mapped_column(String(3))
+    language: Mapped[str | None] = mapped_column(String(10))
+    joined_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    followers: Mapped[int | None]
+    spend_12m: Mapped[Decimal] = mapped_column(Numeric(18, 2), default=Decimal(0))
+    created_at: Mapped[datetime] = mapped_column(UtcDateTime)
+
+    identities: Mapped[list[CustomerIdentity]] = relationship(
+        back_populates="customer", order_by="CustomerIdentity.id", passive_deletes=True
+    )
+
+
+class CustomerIdentity(Base):
+    """One place where a customer can be met; `place` names the network of a handle, else it is empty."""
+
+    __tablename__ = "identities"
+    __table_args__ = (UniqueConstraint("kind", "place", "value"),)
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    customer_id: Mapped[int] = mapped_column(ForeignKey("customers.id", ondelete="CASCADE"), index=True)
+    kind: Mapped[str] = mapped_column(String(20))
+    place: Mapped[str] = mapped_column(String(100), default="")
+    value: Mapped[str] = mapped_column(String(400))
+
+    customer: Mapped[Customer] = relationship(back_populates="identities")
+
+
+class Event(Base):
+    """Anything a customer did. `amount` is as paid, in `currency`; `base_amount` in the policy's base currency."""
+
+    __tablename__ = "events"
+    __table_args__ = (
+        UniqueConstraint("source", "external_id"),
+        CheckConstraint(f"kind IN {EVENT_KINDS}", name="kind"),
+        Index("ix_events_customer_id_occurred_at", "customer_id", "occurred_at"),
+        Index("ix_events_occurred_at", "occurred_at"),
+    )
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    customer_id: Mapped[int] = mapped_column(ForeignKey("customers.id", ondelete="CASCADE"))
+    source: Mapped[str] = mapped_column(String(100))
+    external_id: Mapped[str] = mapped_column(String(300))
+    kind: Mapped[str] = mapped_column(String(20))
+    occurred_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    amount: Mapped[Decimal | None] = mapped_column(Numeric(18, 2))
+    currency: Mapped[str | None] = mapped_column(String(3))
+    base_amount: Mapped[Decimal | None] = mapped_column(Numeric(18, 2))
+    place: Mapped[str | None] = mapped_column(String(200))
+    details: Mapped[dict[str, Any]] = mapped_column(JsonColumn, default=dict)

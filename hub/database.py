@@ -1,0 +1,163 @@
+"""The database: engine, sessions, column types, and everything in which SQLite and PostgreSQL differ."""
+
+from __future__ import annotations
+
+import json
+from base64 import urlsafe_b64encode
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+from cryptography.fernet import Fernet
+from sqlalchemy import JSON, DateTime, Dialect, Engine, MetaData, Text, create_engine, event, make_url
+from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.orm import DeclarativeBase, Session, sessionmaker
+from sqlalchemy.types import TypeDecorator
+
+SQLITE_BUSY_SECONDS = 30
+
+
+class Base(DeclarativeBase):
+    """All tables. Constraints get names by rule, so that migrations can speak of them."""
+
+    metadata = MetaData(
+        naming_convention={
+            "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+            "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+            "ck": "ck_%(table_name)s_%(constraint_name)s",
+            "fk": "fk_%(table_name)s_%(column_0_N_name)s",
+            "pk": "pk_%(table_name)s",
+        }
+    )
+
+
+class UtcDateTime(TypeDecorator[datetime]):
+    """An aware UTC moment. Refuses naive values: a wrong clock is worse than an error."""
+
+    impl = DateTime(timezone=True)
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        if value is None:
+            return None
+        if value.tzinfo is None:
+            raise ValueError(f"naive datetime {value!r}: moments are stored in UTC")
+        value = value.astimezone(UTC)
+        return value.replace(tzinfo=None) if dialect.name == "sqlite" else value
+
+    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        if value is None:
+            return None
+        return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+
+
+JsonColumn = JSON().with_variant(JSONB(), "postgresql")
+
+
+class EncryptedJson(TypeDecorator[dict[str, Any]]):
+    """A JSON object encrypted with the hub's key (Fernet: AES-128-CBC with HMAC-SHA256); see `use_key`."""
+
+    impl = Text
+    cache_ok = True
+    _fernet: Fernet | None = None
+
+    @classmethod
+    def use_key(cls, key: str) -> None:
+        """Encrypt and decrypt with `key` from now on in this process."""
+        cls._fernet = Fernet(urlsafe_b64encode(sha256(key.encode()).digest()))
+
+    def process_bind_param(self, value: dict[str, Any] | None, dialect: Dialect) -> str | None:
+        if not value:
+            return None
+        if self._fernet is None:
+            raise RuntimeError("no key: call EncryptedJson.use_key first")
+        return self._fernet.encrypt(json.dumps(value).encode()).decode()
+
+    def process_result_value(self, value: str | None, dialect: Dialect) -> dict[str, Any]:
+        if value is None:
+            return {}
+        if self._fernet is None:
+            raise RuntimeError("no key: call EncryptedJson.use_key first")
+        opened: dict[str, Any] = json.loads(self._fernet.decrypt(value.encode()))
+        return opened
+
+
+class Database:
+    """One database. A block of `session()` or `reading()` is one transaction, committed where the block ends.
+
+    `session()` may write. On SQLite it takes the write lock at once, since a transaction that reads first and
+    writes later fails instead of waiting when another one wrote in between. `reading()` never waits for a writer.
+    """
+
+    def __init__(self, url: str, *, nudge: Callable[[str], None] = lambda job: None) -> None:
+        self.url = url
+        self.engine = _engine(url)
+        self.nudge = nudge
+        self._write = sessionmaker(self.engine.execution_options(sqlite_begin="BEGIN IMMEDIATE"), expire_on_commit=False)
+        self._read = sessionmaker(self.engine.execution_options(sqlite_begin="BEGIN"), expire_on_commit=False)
+
+    @property
+    def is_sqlite(self) -> bool:
+        return self.engine.dialect.name == "sqlite"
+
+    @contextmanager
+    def session(self) -> Iterator[Session]:
+        """One writing transaction; the nudges asked for within it go out after its commit."""
+        with self._write() as session:
+            with session.begin():
+                yield session
+            for job in session.info.pop("nudges", ()):
+                self.nudge(job)
+
+    @contextmanager
+    def reading(self) -> Iterator[Session]:
+        """One reading transaction; whatever it changed is rolled back."""
+        with self._read() as session:
+            yield session
+            session.rollback()
+
+    def close(self) -> None:
+        """Give all connections back."""
+        self.engine.dispose()
+
+
+def nudge(session: Session, job: str) -> None:
+    """Ask that `job` looks for work once this transaction is committed."""
+    session.info.setdefault("nudges", {})[job] = True
+
+
+def _engine(url: str) -> Engine:
+    parsed = make_url(url)
+    if parsed.get_backend_name() == "sqlite":
+        if parsed.database:
+            Path(parsed.database).parent.mkdir(parents=True, exist_ok=True)
+        engine = create_engine(
+            url,
+            connect_args={"timeout": SQLITE_BUSY_SECONDS, "isolation_level": None},
+            pool_size=20,
+            max_overflow=40,
+        )
+        event.listen(engine, "connect", _configure_sqlite)
+        event.listen(engine, "begin", _begin_sqlite)
+        return engine
+    return create_engine(url, pool_size=10, max_overflow=40, pool_pre_ping=True)
+
+
+def _configure_sqlite(connection: Any, _record: Any) -> None:
+    for pragma in (
+        "journal_mode=WAL",
+        # An accepted message survives a power cut too, at the price of one fsync a commit.
+        "synchronous=FULL",
+        "foreign_keys=ON",
+        f"busy_timeout={SQLITE_BUSY_SECONDS * 1000}",
+        "temp_store=MEMORY",
+        "cache_size=-65536",
+    ):
+        connection.execute(f"PRAGMA {pragma}")
+
+
+def _begin_sqlite(connection: Any) -> None:
+    connection.exec_driver_sql(connection.get_execution_options().get("sqlite_begin", "BEGIN"))

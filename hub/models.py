@@ -1,0 +1,27 @@
+"""All tables in one import, for migrations and tests."""
+
+from hub.accounts.models import ApiToken, User
+from hub.channels.models import Channel
+from hub.conversations.models import AnalysisRow, Conversation, DeliveryAttempt, Message, Promise
+from hub.customers.models import Customer, CustomerIdentity, Event
+from hub.database import Base
+from hub.inbox.models import Receipt, Reject
+from hub.policies.models import PolicyVersion
+
+__all__ = [
+    "AnalysisRow",
+    "ApiToken",
+    "Base",
+    "Channel",
+    "Conversation",
+    "Customer",
+    "CustomerIdentity",
+    "DeliveryAttempt",
+    "Event",
+    "Message",
+    "PolicyVersion",
+    "Promise",
+    "Receipt",
+    "Reject",
+    "User",
+]

@@ -1,0 +1,1 @@
+"""Policies: the written rules, every version kept."""

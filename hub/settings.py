@@ -1,0 +1,77 @@
+"""Every setting of the hub, read from `HUB_*` variables or a `.env` file; `docs/settings.md` is the same table."""
+
+from __future__ import annotations
+
+import os
+import secrets
+from functools import cached_property
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field, SecretStr
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+
+class Settings(BaseSettings):
+    """The defaults run everything in one process on one SQLite file under `home`; nothing needs to be set."""
+
+    model_config = SettingsConfigDict(env_prefix="HUB_", env_file=".env", extra="ignore", frozen=True)
+
+    home: Path = Field(Path("var"), description="Folder for the database, the generated secret and the outboxes.")
+    database_url: str = Field(
+        "", description="SQLAlchemy URL, `postgresql+psycopg://…` or `sqlite:///…`; empty: `hub.db` in `home`."
+    )
+    broker_url: str = Field(
+        "", description="Celery broker, `redis://…` or `amqp://…`; empty: background work runs in the web process."
+    )
+    secret_key: SecretStr | None = Field(
+        None, description="Signs sessions and encrypts stored secrets; empty: generated once into `home`."
+    )
+    policy_file: Path | None = Field(
+        None, description="The policy in YAML; empty: `policy.yaml` in `home` if there, else the built-in one."
+    )
+    public_url: str = Field("http://127.0.0.1:8000", description="Where people reach the hub; used in links.")
+    secure_cookies: bool = Field(False, description="Send cookies over HTTPS only; set it behind TLS.")
+    model: str = Field(
+        "default", description="The sentiment model: `default`, a Hugging Face model id, or a folder with one."
+    )
+    intent_model: str = Field("", description="A model of its own for intents, where `model` is not the default.")
+    model_threads: int = Field(0, ge=0, description="CPU threads for the model; 0: as many as there are cores.")
+    analysis_batch: int = Field(64, ge=1, le=1024, description="How many messages are scored together.")
+    analysis_lease_seconds: int = Field(
+        300, ge=1, description="After this long an unfinished batch is claimed again by another worker."
+    )
+    delivery_lease_seconds: int = Field(
+        120, ge=1, description="After this long an unfinished sending counts as interrupted."
+    )
+    delivery_attempts: int = Field(8, ge=1, description="How often a refused delivery is tried before it fails.")
+    broker_visibility_seconds: int = Field(
+        600, ge=1, description="Redis only: after this long a task of a killed worker is handed out again."
+    )
+    webhook_max_bytes: int = Field(5_000_000, ge=1_000, description="The largest webhook request accepted.")
+    log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="How much is logged.")
+    log_json: bool = Field(False, description="Log lines as JSON instead of text.")
+
+    @cached_property
+    def resolved_database_url(self) -> str:
+        """The database URL with the default filled in."""
+        return self.database_url or f"sqlite:///{(self.home / 'hub.db').absolute()}"
+
+    @cached_property
+    def key(self) -> str:
+        """The secret key; generated into `home/secret.key`, readable by its owner only, where none is set."""
+        if self.secret_key and self.secret_key.get_secret_value():
+            return self.secret_key.get_secret_value()
+        path = self.home / "secret.key"
+        self.home.mkdir(parents=True, exist_ok=True)
+        try:
+            # Linked into place whole, so that two processes starting together agree on one key.
+            fresh = path.with_suffix(f".{os.getpid()}")
+            fresh.touch(mode=0o600)
+            fresh.write_text(secrets.token_urlsafe(48))
+            os.link(fresh, path)
+        except FileExistsError:
+            pass
+        finally:
+            fresh.unlink(missing_ok=True)
+        return path.read_text().strip()
