@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import socket
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,13 +11,19 @@ from typing import Any
 
 import pytest
 
-# Before anything imports torch or reads settings: the outcome must not depend on who runs the tests.
+from hub import migrations
+from hub.database import Database
+from tests.servers import PostgresServer, RedisServer, launch_browser, postgres_server, redis_server
+from tests.servers.process import memory_folder
+from tests.servers.reporting import *  # noqa: F403
+
+# The outcome must not depend on who runs the tests. Nothing has imported torch yet, nor read a setting.
 for _name in [name for name in os.environ if name.startswith("HUB_")]:
     del os.environ[_name]
+# The folders of `tmp_path` too, so that SQLite need not wait for the disk.
+if memory_folder() is not None:
+    os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", str(memory_folder()))
 os.environ |= {"HF_HUB_OFFLINE": "1", "OMP_NUM_THREADS": "1", "TOKENIZERS_PARALLELISM": "false"}
-
-from tests.servers import PostgresServer, RedisServer, launch_browser, postgres_server, redis_server  # noqa: E402
-from tests.servers.reporting import *  # noqa: E402, F403
 
 LOOPBACK = ("127.", "::1", "localhost")
 
@@ -57,7 +64,59 @@ def redis_url(redis: RedisServer) -> str:
     return redis.url()
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
+@pytest.fixture(scope="session")
+def migrated_sqlite(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A database file with all tables and no rows, to be copied."""
+    path = tmp_path_factory.mktemp("migrated") / "hub.db"
+    _migrate(f"sqlite:///{path}")
+    return path
+
+
+@pytest.fixture(scope="session")
+def migrated_postgres(postgres: PostgresServer) -> str:
+    """The name of a database with all tables and no rows, to be copied."""
+    name = "migrated"
+    _migrate(postgres.create_database(name))
+    return name
+
+
+def _migrate(url: str) -> None:
+    database = Database(url)
+    try:
+        migrations.upgrade(database)
+    finally:
+        database.close()
+
+
+@pytest.fixture
+def sqlite_url(migrated_sqlite: Path, tmp_path: Path) -> str:
+    """An SQLite database with all tables and no rows."""
+    return f"sqlite:///{shutil.copy(migrated_sqlite, tmp_path / 'hub.db')}"
+
+
+@pytest.fixture
+def postgres_url(postgres: PostgresServer, migrated_postgres: str) -> Iterator[str]:
+    """A PostgreSQL database with all tables and no rows."""
+    with postgres.database(template=migrated_postgres) as url:
+        yield url
+
+
+@pytest.fixture(params=["sqlite", "postgres"])
+def database_url(request: pytest.FixtureRequest) -> str:
+    """A database with all tables and no rows, on SQLite and again on PostgreSQL."""
+    url: str = request.getfixturevalue(f"{request.param}_url")
+    return url
+
+
+@pytest.fixture
+def database(database_url: str) -> Iterator[Database]:
+    """The same, opened."""
+    database = Database(database_url)
+    yield database
+    database.close()
+
+
+@pytest.fixture(params=["sqlite", "postgres"])
 def empty_database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
     """An empty database, on SQLite and again on PostgreSQL."""
     if request.param == "sqlite":

@@ -18,7 +18,7 @@ def main(command: list[str]) -> int:
     with contextlib.ExitStack() as stack:
         urls = {}
         if not command or any("{postgres}" in word for word in command):
-            urls["postgres"] = stack.enter_context(postgres_server({})).create_database("hub")
+            urls["postgres"] = stack.enter_context(postgres_server(durable=True)).create_database("hub")
         if not command or any("{redis}" in word for word in command):
             urls["redis"] = stack.enter_context(redis_server()).url()
         if command:

@@ -12,7 +12,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
 
 import psycopg
@@ -26,8 +26,8 @@ SUPERUSER = "postgres"
 # initdb and postgres refuse to run as root.
 UNPRIVILEGED = "nobody"
 
-FAST = {"fsync": "off", "full_page_writes": "off"}
-"""Settings that survive a killed server but no power cut; the disk's fsync would be most of a test's time."""
+# What is lost so is lost in a power cut only, and the disk's fsync would be most of a test's time.
+IN_MEMORY = {"fsync": "off", "full_page_writes": "off"}
 
 
 class PostgresServer:
@@ -92,10 +92,10 @@ class PostgresServer:
 
 
 @contextlib.contextmanager
-def postgres_server(settings: Mapping[str, str] = FAST) -> Iterator[PostgresServer]:
-    """A new server that goes with the block. Pass `{}` for a disk-safe one. Raises: Unavailable."""
+def postgres_server(*, durable: bool = False) -> Iterator[PostgresServer]:
+    """A new server that goes with the block; a `durable` one is on disk and syncs. Raises: Unavailable."""
     user = UNPRIVILEGED if os.geteuid() == 0 else None
-    with scratch_folder("postgres", owner=user) as folder:
+    with scratch_folder("postgres", owner=user, on_disk=durable) as folder:
         binaries = _reachable(_binaries(), user, folder)
         data, port = folder / "data", free_port()
         locale = "C.UTF-8" if sys.platform == "linux" else "en_US.UTF-8"
@@ -124,7 +124,7 @@ def postgres_server(settings: Mapping[str, str] = FAST) -> Iterator[PostgresServ
             "port": str(port),
             "unix_socket_directories": str(folder),
             "max_connections": "200",
-            **settings,
+            **({} if durable else IN_MEMORY),
         }
         process = Process(
             [binaries / "postgres", "-D", data, *(f"--{name}={value}" for name, value in told.items())],

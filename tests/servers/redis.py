@@ -44,7 +44,7 @@ class RedisServer:
 
 @contextlib.contextmanager
 def redis_server(*, durable: bool = False) -> Iterator[RedisServer]:
-    """A new server that goes with the block; `durable` logs every command to disk. Raises: Unavailable."""
+    """A new server that goes with the block; `durable` keeps its data over a kill. Raises: Unavailable."""
     with scratch_folder("redis") as folder:
         port = free_port()
         options = {
