@@ -7,6 +7,7 @@ from hub.customers.models import Customer, CustomerIdentity, Event
 from hub.database import Base
 from hub.inbox.models import Receipt, Reject
 from hub.policies.models import PolicyVersion
+from hub.queue.models import PlanSummary
 
 __all__ = [
     "AnalysisRow",
@@ -19,6 +20,7 @@ __all__ = [
     "DeliveryAttempt",
     "Event",
     "Message",
+    "PlanSummary",
     "PolicyVersion",
     "Promise",
     "Receipt",

@@ -73,6 +73,7 @@ class Conversation(Base):
 
     promise_id: Mapped[int | None]
     policy_version_id: Mapped[int | None] = mapped_column(ForeignKey("policy_versions.id"))
+    placed_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     weight: Mapped[float | None] = mapped_column(Float)
     reasons: Mapped[list[dict[str, Any]] | None] = mapped_column(JsonColumn)
     work_seconds: Mapped[int | None]
@@ -83,10 +84,10 @@ class Conversation(Base):
     channel: Mapped[Channel] = relationship()
     customer: Mapped[Customer] = relationship()
     promise: Mapped[Promise | None] = relationship(
-        primaryjoin="foreign(Conversation.promise_id) == Promise.id", viewonly=True
+        primaryjoin="foreign(Conversation.promise_id) == Promise.id", post_update=True
     )
     newest_message: Mapped[Message | None] = relationship(
-        primaryjoin="foreign(Conversation.newest_message_id) == Message.id", viewonly=True
+        primaryjoin="foreign(Conversation.newest_message_id) == Message.id", post_update=True
     )
     owner: Mapped[User | None] = relationship()
 

@@ -6,10 +6,10 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any, Literal, get_args
 
-from sqlalchemy import CheckConstraint, ForeignKey, Index, Numeric, String, UniqueConstraint, text
+from sqlalchemy import CheckConstraint, ForeignKey, Index, String, UniqueConstraint, text
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
-from hub.database import Base, JsonColumn, UtcDateTime
+from hub.database import Base, JsonColumn, Money, UtcDateTime
 
 EventKind = Literal[
     "purchase", "return", "check_in", "visit", "survey_answer", "points_earned", "points_burned"
@@ -18,7 +18,12 @@ EVENT_KINDS: tuple[EventKind, ...] = get_args(EventKind)
 
 
 class Customer(Base):
-    """A person. `spend_12m` is purchases less returns of the last 12 months, in the policy's base currency."""
+    """A person.
+
+    `spend_12m` is purchases less returns of the last 365 days, in the policy's base currency; it is right until
+    `spend_until`, when the oldest of them leaves the window. `changed_at` says since when their conversations may stand
+    in another place. `external_id` is the CRM's; None for somebody met in a message only.
+    """
 
     __tablename__ = "customers"
     __table_args__ = (
@@ -35,8 +40,10 @@ class Customer(Base):
     language: Mapped[str | None] = mapped_column(String(10))
     joined_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     followers: Mapped[int | None]
-    spend_12m: Mapped[Decimal] = mapped_column(Numeric(18, 2), default=Decimal(0))
+    spend_12m: Mapped[Decimal] = mapped_column(Money, default=Decimal(0))
+    spend_until: Mapped[datetime | None] = mapped_column(UtcDateTime, index=True)
     created_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    changed_at: Mapped[datetime] = mapped_column(UtcDateTime)
 
     identities: Mapped[list[CustomerIdentity]] = relationship(
         back_populates="customer", order_by="CustomerIdentity.id", passive_deletes=True
@@ -75,8 +82,8 @@ class Event(Base):
     external_id: Mapped[str] = mapped_column(String(300))
     kind: Mapped[str] = mapped_column(String(20))
     occurred_at: Mapped[datetime] = mapped_column(UtcDateTime)
-    amount: Mapped[Decimal | None] = mapped_column(Numeric(18, 2))
+    amount: Mapped[Decimal | None] = mapped_column(Money)
     currency: Mapped[str | None] = mapped_column(String(3))
-    base_amount: Mapped[Decimal | None] = mapped_column(Numeric(18, 2))
+    base_amount: Mapped[Decimal | None] = mapped_column(Money)
     place: Mapped[str | None] = mapped_column(String(200))
     details: Mapped[dict[str, Any]] = mapped_column(JsonColumn, default=dict)

@@ -7,7 +7,7 @@ from typing import Any, Literal
 from alembic import context
 from sqlalchemy import JSON, text
 
-from hub.database import EncryptedJson, UtcDateTime
+from hub.database import EncryptedJson, Money, UtcDateTime
 from hub.models import Base
 
 engine = context.config.attributes["engine"]
@@ -17,6 +17,8 @@ def render(kind: str, item: Any, autogen: Any) -> str | Literal[False]:
     """A migration names plain SQL types, so that it stays true when our own types change."""
     if kind == "type" and isinstance(item, UtcDateTime):
         return "sa.DateTime(timezone=True)"
+    if kind == "type" and isinstance(item, Money):
+        return 'sa.Numeric(18, 2).with_variant(sa.BigInteger(), "sqlite")'
     if kind == "type" and isinstance(item, EncryptedJson):
         return "sa.Text()"
     if kind == "type" and isinstance(item, JSON):

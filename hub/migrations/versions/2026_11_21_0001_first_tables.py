@@ -59,6 +59,16 @@ def upgrade() -> None:
         sqlite_where=sa.text("spend_12m > 0"),
     )
     op.create_table(
+        "plans",
+        sa.Column("id", sa.Integer(), nullable=False),
+        sa.Column("planned_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("waiting", sa.Integer(), nullable=False),
+        sa.Column("agents", sa.Integer(), nullable=False),
+        sa.Column("breaking", sa.Integer(), nullable=False),
+        sa.Column("agents_needed", sa.Integer(), nullable=True),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_plans")),
+    )
+    op.create_table(
         "policy_versions",
         sa.Column("id", sa.Integer(), nullable=False),
         sa.Column("digest", sa.String(length=64), nullable=False),
@@ -477,6 +487,7 @@ def downgrade() -> None:
     op.drop_table("users")
     op.drop_index(op.f("ix_policy_versions_activated_at"), table_name="policy_versions")
     op.drop_table("policy_versions")
+    op.drop_table("plans")
     op.drop_index(
         "ix_customers_spend_12m",
         table_name="customers",

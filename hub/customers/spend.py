@@ -1,0 +1,71 @@
+"""Spend of the last 12 months and its percentile."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from datetime import datetime, timedelta
+from decimal import Decimal
+
+from sqlalchemy import case, func, select
+from sqlalchemy.orm import Session
+
+from hub.customers.models import Customer, Event
+
+WINDOW = timedelta(days=365)
+
+
+def refresh_spend(session: Session, customer_ids: Collection[int], now: datetime) -> None:
+    """Count anew what these customers spent: purchases less returns, by the time they occurred."""
+    sums = {
+        row.customer_id: row
+        for row in session.execute(
+            select(
+                Event.customer_id,
+                func.sum(case((Event.kind == "return", -Event.base_amount), else_=Event.base_amount)).label("spend"),
+                func.min(Event.occurred_at).label("oldest_at"),
+            )
+            .where(
+                Event.customer_id.in_(customer_ids),
+                Event.kind.in_(("purchase", "return")),
+                Event.occurred_at > now - WINDOW,
+                Event.occurred_at <= now,
+            )
+            .group_by(Event.customer_id)
+        )
+    }
+    for customer in session.scalars(select(Customer).where(Customer.id.in_(customer_ids))):
+        row = sums.get(customer.id)
+        spend = Decimal(row.spend or 0).quantize(Decimal("0.01")) if row else Decimal(0)
+        customer.spend_until = row.oldest_at + WINDOW if row else None
+        if customer.spend_12m != spend:
+            customer.spend_12m = spend
+            customer.changed_at = now
+
+
+def refresh_expired(session: Session, now: datetime, limit: int = 500) -> int:
+    """Count anew for those whose oldest purchase has left the window; how many there were."""
+    due = session.scalars(
+        select(Customer.id).where(Customer.spend_until <= now).order_by(Customer.spend_until).limit(limit)
+    ).all()
+    if due:
+        refresh_spend(session, due, now)
+    return len(due)
+
+
+def spend_percentiles(session: Session, customers: Collection[Customer]) -> dict[int, float]:
+    """By customer id: the share, 0..100, of buying customers who spend no more; absent for who never bought.
+
+    Asked at the moment it is needed, from an index over those who buy, so it is never stale.
+    """
+    spends = {customer.spend_12m for customer in customers if customer.spend_12m > 0}
+    if not spends:
+        return {}
+    counts = session.execute(
+        select(
+            func.count(),
+            *(func.count(case((Customer.spend_12m <= spend, 1))) for spend in sorted(spends)),
+        ).where(Customer.spend_12m > 0)
+    ).one()
+    total = max(counts[0], 1)
+    share = {spend: 100 * count / total for spend, count in zip(sorted(spends), counts[1:], strict=True)}
+    return {customer.id: share[customer.spend_12m] for customer in customers if customer.spend_12m in share}

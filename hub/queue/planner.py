@@ -1,0 +1,121 @@
+"""Running the planner over the waiting conversations, once a second at most."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+from sqlalchemy import bindparam, func, or_, select, update
+from sqlalchemy.orm import Session
+
+from hub.accounts.models import User
+from hub.clock import utcnow
+from hub.conversations.models import Conversation, Promise
+from hub.policies.service import active_policy
+from hub.queue.models import PlanSummary
+from hub.runtime import Hub
+from routing.plan import plan
+from routing.types import Waiting
+
+# Beyond this many the rest keep their places: they are far down the queue, and the plan runs every second.
+HORIZON = 10_000
+APART = timedelta(seconds=1)
+
+
+def plan_queue(hub: Hub) -> int:
+    """Plan anew if the last plan is a second old. Returns 0: one run sees everything there is."""
+    now = utcnow()
+    with hub.database.session() as session:
+        if not _take_turn(session, now):
+            return 0
+    with hub.database.reading() as session:
+        policy = active_policy(session).policy
+        agents = agents_on_duty(session, now, timedelta(seconds=policy.assignment.away_after_seconds))
+        rows = session.execute(
+            select(
+                Conversation.id,
+                Promise.due_at,
+                Promise.second_due_at,
+                Conversation.weight,
+                Conversation.work_seconds,
+                Conversation.gave_way_at,
+                Conversation.gave_way_to,
+                Conversation.reply_by,
+            )
+            .join(Promise, Promise.id == Conversation.promise_id)
+            .where(Conversation.reply_by.is_not(None))
+            .order_by(Conversation.reply_by, Conversation.id)
+            .limit(HORIZON)
+        ).all()
+        waiting = session.scalar(
+            select(func.count()).select_from(Conversation).where(Conversation.reply_by.is_not(None))
+        )
+    planned = plan(
+        [
+            Waiting(row.id, row.due_at, row.second_due_at, row.weight, row.work_seconds, row.gave_way_at)
+            for row in rows
+        ],
+        agents,
+        now,
+        policy.second_promise.weight_factor,
+    )
+    stored = {row.id: (row.reply_by, row.gave_way_at, row.gave_way_to) for row in rows}
+    moved = [
+        {
+            "place_id": place.id,
+            "old_reply_by": stored[place.id][0],
+            "reply_by": place.reply_by,
+            "gave_way_at": place.gave_way_at,
+            "gave_way_to": place.gave_way_to,
+            "updated_at": now,
+        }
+        for place in planned.places
+        if stored[place.id] != (place.reply_by, place.gave_way_at, place.gave_way_to)
+    ]
+    with hub.database.session() as session:
+        if moved:
+            # Only where nothing happened since: what was answered or placed anew meanwhile waits for the next plan.
+            session.connection().execute(
+                update(Conversation.__table__).where(
+                    Conversation.id == bindparam("place_id"), Conversation.reply_by == bindparam("old_reply_by")
+                ),
+                moved,
+            )
+        session.execute(
+            update(PlanSummary)
+            .where(PlanSummary.id == 1)
+            .values(
+                waiting=waiting,
+                agents=agents,
+                breaking=len(planned.breaking),
+                agents_needed=planned.agents_needed,
+            )
+        )
+    return 0
+
+
+def agents_on_duty(session: Session, now: datetime, away_after: timedelta) -> int:
+    """How many people who answer were seen lately and are not away."""
+    return session.scalar(
+        select(func.count()).select_from(User).where(
+            User.role.in_(("agent", "social")),
+            User.disabled_at.is_(None),
+            User.away.is_(False),
+            User.seen_at > now - away_after,
+        )
+    ) or 0
+
+
+def _take_turn(session: Session, now: datetime) -> bool:
+    """Whether it is our turn: the row is locked until we commit, and the next turn is a second away."""
+    taken = session.execute(
+        update(PlanSummary)
+        .where(PlanSummary.id == 1, or_(PlanSummary.planned_at <= now - APART, PlanSummary.planned_at > now))
+        .values(planned_at=now)
+    )
+    if taken.rowcount:
+        return True
+    if session.get(PlanSummary, 1) is None:
+        session.add(PlanSummary(id=1, planned_at=now))
+        session.flush()
+        return True
+    return False

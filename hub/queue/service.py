@@ -1,0 +1,170 @@
+"""Putting conversations in their place, and handing them out."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from datetime import datetime
+
+from sqlalchemy import or_, select, update
+from sqlalchemy.orm import Session, joinedload
+
+from hub.clock import utcnow
+from hub.conversations.analysis import to_analysis
+from hub.conversations.models import Conversation, Message, Promise
+from hub.customers.models import Customer
+from hub.customers.spend import spend_percentiles
+from hub.database import nudge
+from hub.policies.service import ActivePolicy, active_policy
+from hub.runtime import Hub
+from routing.priority import prioritise
+from routing.types import Facts, Metric, Priority
+
+QUEUED = ("new", "open")
+REPLACE_BATCH = 500
+
+
+def place(
+    session: Session, conversations: Collection[Conversation], active: ActivePolicy, now: datetime
+) -> None:
+    """Give each conversation that waits its promise, weight and place; take the others out of the queue.
+
+    The clock keeps what has elapsed: a promise is counted from when the customer began to wait, whatever changes later.
+    """
+    waiting = [conversation for conversation in conversations if conversation.waiting_since is not None]
+    percentiles = spend_percentiles(session, {conversation.customer for conversation in waiting})
+    promises = _open_promises(session, waiting)
+    for conversation in conversations:
+        conversation.updated_at = now
+        if conversation.waiting_since is None:
+            leave_queue(conversation)
+            continue
+        priority = prioritise(
+            _facts(conversation, percentiles.get(conversation.customer_id)),
+            conversation.waiting_since,
+            active.policy,
+        )
+        promise = promises.get((conversation.id, priority.metric, conversation.waiting_since))
+        if promise is None:
+            promise = Promise(
+                conversation_id=conversation.id,
+                metric=priority.metric,
+                started_at=conversation.waiting_since,
+            )
+            session.add(promise)
+        _fill(promise, conversation, priority, now)
+        conversation.promise = promise
+        conversation.policy_version_id = active.version_id
+        conversation.weight = priority.weight
+        conversation.reasons = [{"factor": reason.factor, "text": reason.text} for reason in priority.reasons]
+        conversation.work_seconds = priority.work_seconds
+        conversation.placed_at = now
+        if conversation.status in QUEUED:
+            conversation.reply_by = (
+                priority.second_due_at if conversation.gave_way_at is not None else priority.due_at
+            )
+        else:
+            conversation.reply_by = None
+    session.flush()
+    nudge(session, "plan")
+
+
+def leave_queue(conversation: Conversation) -> None:
+    """Nothing is owed to this customer now."""
+    conversation.promise = None
+    conversation.reply_by = None
+    conversation.gave_way_at = None
+    conversation.gave_way_to = 0
+
+
+def replace_stale(hub: Hub) -> int:
+    """Put those conversations anew whose customer or policy changed since they were placed; how many."""
+    now = utcnow()
+    with hub.database.session() as session:
+        active = active_policy(session)
+        stale = session.scalars(
+            select(Conversation)
+            .join(Conversation.customer)
+            .where(
+                Conversation.waiting_since.is_not(None),
+                or_(
+                    Conversation.policy_version_id != active.version_id,
+                    Conversation.policy_version_id.is_(None),
+                    Customer.changed_at > Conversation.placed_at,
+                ),
+            )
+            .options(*FOR_PLACING)
+            .limit(REPLACE_BATCH)
+            .with_for_update(of=Conversation, skip_locked=True)
+        ).all()
+        if stale:
+            place(session, stale, active, now)
+        return len(stale)
+
+
+# What `place` reads of each conversation, loaded in one query.
+FOR_PLACING = (
+    joinedload(Conversation.customer),
+    joinedload(Conversation.channel),
+    joinedload(Conversation.newest_message).joinedload(Message.analysis),
+)
+
+
+def claim_next(session: Session, user_id: int, now: datetime) -> Conversation | None:
+    """Hand the unowned conversation with the earliest `reply_by` to a user; None where nobody waits.
+
+    However many ask at once, no two get the same: PostgreSQL skips what another transaction holds, SQLite has one writer.
+    """
+    earliest = (
+        select(Conversation.id)
+        .where(Conversation.reply_by.is_not(None), Conversation.owner_id.is_(None))
+        .order_by(Conversation.reply_by, Conversation.id)
+        .limit(1)
+        .with_for_update(skip_locked=True)
+        .scalar_subquery()
+    )
+    claimed = session.execute(
+        update(Conversation)
+        .where(Conversation.id == earliest, Conversation.owner_id.is_(None))
+        .values(owner_id=user_id, owned_since=now, updated_at=now)
+        .returning(Conversation.id)
+        .execution_options(synchronize_session=False)
+    ).scalar()
+    if claimed is None:
+        return None
+    nudge(session, "plan")
+    return session.get_one(Conversation, claimed, populate_existing=True)
+
+
+def _facts(conversation: Conversation, percentile: float | None) -> Facts:
+    customer, newest = conversation.customer, conversation.newest_message
+    metric: Metric = "first_reply_time" if conversation.first_replied_at is None else "next_reply_time"
+    return Facts(
+        channel=conversation.channel.name,
+        channel_kind=conversation.channel.kind,
+        metric=metric,
+        tier=customer.tier,
+        spend_percentile=percentile,
+        followers=customer.followers,
+        analysis=to_analysis(newest.analysis) if newest and newest.analysis else None,
+    )
+
+
+def _open_promises(
+    session: Session, waiting: Sequence[Conversation]
+) -> dict[tuple[int, str, datetime], Promise]:
+    found = session.scalars(
+        select(Promise).where(Promise.conversation_id.in_([conversation.id for conversation in waiting]))
+    )
+    return {(promise.conversation_id, promise.metric, promise.started_at): promise for promise in found}
+
+
+def _fill(promise: Promise, conversation: Conversation, priority: Priority, now: datetime) -> None:
+    promise.policy = priority.policy
+    promise.tier = conversation.customer.tier
+    promise.target_seconds = priority.target_seconds
+    promise.due_at = priority.due_at
+    promise.second_due_at = priority.second_due_at
+    promise.replied_at = promise.met_at = promise.cancelled_at = None
+    promise.late_by_seconds = None
+    if promise.due_at > now:
+        promise.breached_at = None

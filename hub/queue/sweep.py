@@ -1,0 +1,75 @@
+"""What time alone changes: promises fall due, snoozed conversations wake, absent owners give back."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+from sqlalchemy import or_, select, update
+from sqlalchemy.orm import Session
+
+from hub.accounts.models import User
+from hub.clock import utcnow
+from hub.conversations.models import Conversation, Promise
+from hub.conversations.service import release, set_status
+from hub.customers.spend import refresh_expired
+from hub.database import nudge
+from hub.policies.service import active_policy
+from hub.runtime import Hub
+
+BATCH = 200
+
+
+def sweep(hub: Hub) -> int:
+    """One round of everything; how many rows changed."""
+    now = utcnow()
+    with hub.database.session() as session:
+        changed = _mark_breached(session, now) + _wake_snoozed(session, now) + _release_absent(session, now)
+        expired = refresh_expired(session, now)
+        if expired:
+            nudge(session, "replace")
+        return changed + expired
+
+
+def _mark_breached(session: Session, now: datetime) -> int:
+    marked = session.execute(
+        update(Promise)
+        .where(
+            Promise.due_at <= now,
+            Promise.met_at.is_(None),
+            Promise.breached_at.is_(None),
+            Promise.cancelled_at.is_(None),
+        )
+        .values(breached_at=Promise.due_at)
+        .execution_options(synchronize_session=False)
+    )
+    return int(marked.rowcount)
+
+
+def _wake_snoozed(session: Session, now: datetime) -> int:
+    due = session.scalars(
+        select(Conversation)
+        .where(Conversation.snoozed_until <= now)
+        .limit(BATCH)
+        .with_for_update(skip_locked=True)
+    ).all()
+    for conversation in due:
+        set_status(session, conversation, "open", user=None, now=now)
+    return len(due)
+
+
+def _release_absent(session: Session, now: datetime) -> int:
+    absent_after = timedelta(seconds=active_policy(session).policy.assignment.release_after_seconds)
+    left = session.scalars(
+        select(Conversation)
+        .join(User, User.id == Conversation.owner_id)
+        .where(
+            Conversation.reply_by.is_not(None),
+            Conversation.owned_since < now - absent_after,
+            or_(User.seen_at.is_(None), User.seen_at < now - absent_after, User.disabled_at.is_not(None)),
+        )
+        .limit(BATCH)
+        .with_for_update(of=Conversation, skip_locked=True)
+    ).all()
+    for conversation in left:
+        release(session, conversation, user=None, now=now, why="its owner is away")
+    return len(left)

@@ -1,0 +1,63 @@
+"""One running hub: its settings, its database, its model, and the way to ask for background work."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from threading import Lock
+
+import sentiment
+from hub import log, migrations
+from hub.clock import utcnow
+from hub.database import Database, EncryptedJson
+from hub.policies.service import activate, policy_text
+from hub.settings import Settings
+from sentiment.types import Scorer
+
+
+class Hub:
+    """What every face and every job is given. Opening it is cheap; the model loads when it is first asked for."""
+
+    def __init__(self, settings: Settings, *, nudge: Callable[[str], None] = lambda job: None) -> None:
+        self.settings = settings
+        EncryptedJson.use_key(settings.key)
+        self.database = Database(settings.resolved_database_url, nudge=nudge)
+        self._scorer: Scorer | None = None
+        self._loading = Lock()
+
+    @property
+    def scorer(self) -> Scorer:
+        """The model. Raises whatever loading it raises, at every try anew."""
+        with self._loading:
+            if self._scorer is None:
+                self._scorer = sentiment.load(
+                    self.settings.model,
+                    intent_model=self.settings.intent_model or None,
+                    threads=self.settings.model_threads or None,
+                )
+            return self._scorer
+
+    def start(self) -> None:
+        """Bring the tables up to date and let the configured policy rule. Raises: PolicyError, OSError."""
+        migrations.upgrade(self.database)
+        with self.database.session() as session:
+            activate(session, policy_text(self.settings), utcnow())
+
+    def close(self) -> None:
+        """Give connections back."""
+        self.database.close()
+
+
+def open_hub(settings: Settings | None = None, *, nudge: Callable[[str], None] | None = None) -> Hub:
+    """A hub by the settings, ready to use: migrated, with its policy active.
+
+    Where a broker is configured, nudges go to its workers; else `nudge` is told, or nobody.
+    """
+    settings = settings or Settings()
+    log.configure(settings)
+    if nudge is None and settings.broker_url:
+        from hub.worker.celery import nudger
+
+        nudge = nudger(settings)
+    hub = Hub(settings, nudge=nudge or (lambda job: None))
+    hub.start()
+    return hub

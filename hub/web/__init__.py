@@ -1,0 +1,1 @@
+"""The faces: templates, styles and scripts of the pages, and what renders them."""

@@ -1,0 +1,64 @@
+// The text field of a reply or a note: grows with its text, keeps a draft until the server has it, sends by Ctrl+Enter.
+const key = (field) => `draft:${field.dataset.draft}`;
+const fields = () => document.querySelectorAll("textarea[data-draft]");
+
+function count(field) {
+  const counter = field.form.querySelector("[data-left]");
+  if (!counter) return;
+  const left = Number(counter.dataset.left) - [...field.value].length;
+  counter.textContent = left;
+  counter.hidden = left > 80;
+  counter.toggleAttribute("data-over", left < 0);
+}
+
+function restore() {
+  for (const field of fields()) {
+    field.value ||= localStorage.getItem(key(field)) ?? "";
+    count(field);
+  }
+}
+
+document.addEventListener("input", ({ target }) => {
+  if (!target.matches("textarea[data-draft]")) return;
+  if (target.value.trim()) localStorage.setItem(key(target), target.value);
+  else localStorage.removeItem(key(target));
+  count(target);
+});
+
+document.addEventListener("keydown", (event) => {
+  const field = event.target.closest?.("textarea[data-draft]");
+  if (!field || event.key !== "Enter" || !(event.ctrlKey || event.metaKey)) return;
+  event.preventDefault();
+  const solving = event.shiftKey && field.form.querySelector('button[name="solve"]');
+  field.form.requestSubmit(solving || field.form.querySelector("button.primary"));
+});
+
+// A shown tab of the composer puts the cursor where one writes.
+document.addEventListener("click", ({ target }) => {
+  const tab = target.closest("[data-composer-tab]");
+  if (tab) document.getElementById(tab.getAttribute("aria-controls")).querySelector("textarea").focus();
+});
+
+document.addEventListener("htmx:beforeOnLoad", ({ detail, target }) => {
+  const field = target.querySelector?.("textarea[data-draft]");
+  if (!field || detail.xhr.status >= 400) return;
+  localStorage.removeItem(key(field));
+  field.value = "";
+});
+document.addEventListener("htmx:afterSettle", restore);
+
+// The newest message is what one came to read.
+function toEnd() {
+  const thread = document.querySelector("[data-thread]");
+  if (thread) thread.scrollTop = thread.scrollHeight;
+}
+
+let nearEnd = true;
+document.addEventListener("htmx:beforeSwap", () => {
+  const thread = document.querySelector("[data-thread]");
+  nearEnd = !thread || thread.scrollHeight - thread.scrollTop - thread.clientHeight < 120;
+});
+document.addEventListener("htmx:afterSwap", () => nearEnd && toEnd());
+
+restore();
+toEnd();

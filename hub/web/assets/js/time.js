@@ -1,0 +1,71 @@
+// Puts moments in the reader's zone and keeps what passes with time up to date, promises included.
+const skew = Date.now() - Date.parse(document.documentElement.dataset.now);
+const locale = navigator.language;
+const clock = new Intl.DateTimeFormat(locale, { hour: "2-digit", minute: "2-digit" });
+const dayClock = new Intl.DateTimeFormat(locale, { day: "numeric", month: "short", hour: "2-digit", minute: "2-digit" });
+const day = new Intl.DateTimeFormat("en", { day: "numeric", month: "short", year: "numeric" });
+const full = new Intl.DateTimeFormat(locale, { dateStyle: "full", timeStyle: "short" });
+
+export const now = () => Date.now() - skew;
+
+export function words(seconds) {
+  const s = Math.max(0, Math.round(seconds));
+  if (s < 60) return `${s} s`;
+  const m = Math.floor(s / 60);
+  if (m < 60) return `${m} min`;
+  const h = Math.floor(m / 60);
+  if (h < 24) return m % 60 ? `${h} h ${m % 60} min` : `${h} h`;
+  const d = Math.floor(h / 24);
+  return h % 24 ? `${d} d ${h % 24} h` : `${d} d`;
+}
+
+function short(seconds) {
+  return seconds >= 86400 ? `${Math.floor(seconds / 86400)} d` : words(seconds >= 3600 ? seconds - (seconds % 3600) : seconds);
+}
+
+const sameDay = (at) => new Date(at).toDateString() === new Date(now()).toDateString();
+
+const styles = {
+  clock: (at) => (sameDay(at) ? clock : dayClock).format(at),
+  day: (at) => day.format(at),
+  full: (at) => dayClock.format(at),
+  ago: (at) => (now() - at < 60_000 ? "just now" : `${short((now() - at) / 1000)} ago`),
+  since: (at) => words((now() - at) / 1000),
+  until: (at) => (at >= now() ? `in ${words((at - now()) / 1000)}` : `${words((now() - at) / 1000)} ago`),
+};
+
+function put(element, text) {
+  if (element.textContent !== text) element.textContent = text;
+}
+
+function usedOfTarget(used, target) {
+  if (used >= target) return `${words(used - target)} over`;
+  const [left, right] = [words(used), words(target)];
+  const unit = (text) => text.slice(text.indexOf(" "));
+  return `${unit(left) === unit(right) ? left.slice(0, left.indexOf(" ")) : left} of ${right}`;
+}
+
+function advance(promise) {
+  const { used, target, at, running } = promise.dataset;
+  const passed = running === undefined ? 0 : Math.max(0, (now() - Date.parse(at)) / 1000);
+  const seconds = Number(used) + passed;
+  const share = Number(target) ? seconds / Number(target) : 1;
+  promise.dataset.level = share < 0.5 ? "calm" : share < 0.8 ? "near" : share < 1 ? "close" : "over";
+  put(promise.querySelector(".promise-text"), usedOfTarget(seconds, Number(target)));
+  promise.querySelector(".bar rect").setAttribute("width", `${Math.min(100, 100 * share)}%`);
+}
+
+export function refresh(root = document) {
+  for (const element of root.querySelectorAll("time[data-when]")) {
+    const at = Date.parse(element.dateTime);
+    put(element, styles[element.dataset.when](at));
+    if (!element.title) element.title = full.format(at);
+  }
+  root.querySelectorAll("[data-promise]").forEach(advance);
+}
+
+refresh();
+setInterval(refresh, 5_000);
+document.addEventListener("htmx:afterSwap", () => refresh());
+document.addEventListener("htmx:oobAfterSwap", () => refresh());
+document.addEventListener("visibilitychange", () => document.hidden || refresh());

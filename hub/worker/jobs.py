@@ -1,0 +1,37 @@
+"""The jobs. Each looks for work in the database, does some, and says how much there was.
+
+A nudge only says "look now"; each job also looks by itself every `every_seconds`, so that a nudge may be lost, late or
+doubled. `gap_seconds` keeps runs apart.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from hub.conversations.delivery import deliver
+from hub.inbox.analyse import analyse
+from hub.inbox.pushed import receive_pushed
+from hub.queue.planner import plan_queue
+from hub.queue.service import replace_stale
+from hub.queue.sweep import sweep
+from hub.runtime import Hub
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """`run` returns how many pieces of work it found; it is called again until there are none."""
+
+    run: Callable[[Hub], int]
+    every_seconds: float
+    gap_seconds: float = 0.0
+
+
+JOBS: dict[str, Job] = {
+    "receive": Job(receive_pushed, every_seconds=5),
+    "analyse": Job(analyse, every_seconds=5),
+    "deliver": Job(deliver, every_seconds=5),
+    "replace": Job(replace_stale, every_seconds=10),
+    "plan": Job(plan_queue, every_seconds=5, gap_seconds=1),
+    "sweep": Job(sweep, every_seconds=10),
+}
