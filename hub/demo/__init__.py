@@ -1,1 +1,1 @@
-"""The demo brand, Larkfell: invented people, their purchases and their words, told relative to the present."""
+"""The demo brand, Larkfell: invented people, what they buy and what they write, told up to the present."""

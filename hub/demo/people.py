@@ -79,7 +79,7 @@ class Brand:
 
 @dataclass(frozen=True, slots=True)
 class Person:
-    """Somebody who writes or buys. `tier` is empty for who is in no loyalty programme, `home` a store or `online`."""
+    """Somebody who writes or buys. `tier` is empty outside the programme, `home` a store or `online`."""
 
     key: str
     customer_id: str | None
@@ -132,7 +132,7 @@ def brand() -> Brand:
 
 @cache
 def people() -> Mapping[str, Person]:
-    """The customers of `brand/customers.csv` by key; what the file leaves open is drawn, the same every time."""
+    """The customers of `brand/customers.csv` by key; what the file leaves open is drawn, always the same."""
     text = files("hub.demo").joinpath("brand", "customers.csv").read_text(encoding="utf-8")
     found: dict[str, Person] = {}
     for number, row in enumerate(csv.DictReader(text.splitlines()), start=1):

@@ -1,6 +1,6 @@
 """Reads the scripts under `brand/`: who wrote what, where, and who answered.
 
-A script is plain text, so that the words need no quoting. A scene opens with a line of `@@`, its turns with `::`:
+A script is plain text, so that the words need no quoting. A scene opens with `@@`, its turns with `::`:
 
     @@ mail mara_w d5 refund_return bought=skerry =pending
     Subject: Zip
@@ -14,17 +14,17 @@ Header words, after channel and person, in any order:
   `d5`, `d5-19:42`   five days ago, at a drawn or given local time; without a day, any of the last 13
   `ago`, `ago-25m`   the last turn lies a drawn or given time before now
   `crisis+14m`       14 minutes into the crisis
-  `=pending`         the status afterwards; without it `solved` after an agent's word, else `open`, or `new` if
-                     no agent ever spoke
+  `=pending`         the status afterwards; without it `solved` after an agent's word, else `open`, or `new`
+                     if no agent ever spoke
   `lang=fr`          the language, where it is not the customer's own
   `bought=ember@lyon`  a purchase to invent some days before (without a place: at home or online)
   `label=x`, `re=x`  a name for the scene; in the live feed, the scene that it goes on with
   `files=a.jpg,b.pdf`  attachments of the first message
   anything else      a theme, one of `sentiment.types.INTENTS`
 
-A person is a key of `customers.csv` (the handle, else what stands before the @ of the address) or, for a stranger,
-`?handle/Name_Surname` or `?address/Name_Surname`. Turns are `:: agent-key`, `:: customer`, `:: away` (the
-customer's machine answers), `:: note agent-key` (private) or `:: auto` (the brand's machine answers).
+A person is a key of `customers.csv` (the handle, else what stands before the @ of the address) or, for a
+stranger, `?handle/Name_Surname` or `?address/Name_Surname`. Turns are `:: agent-key`, `:: customer`,
+`:: away` (the customer's machine answers), `:: note agent-key` (private) or `:: auto` (the brand's).
 """
 
 from __future__ import annotations
@@ -57,8 +57,8 @@ class Line:
 class When:
     """Where a scene lies in time. `anchor` is what `offset_seconds` counts from; None is to be drawn.
 
-    `day`: the first turn, `days` ago (None: any), at `offset_seconds` of the local day. `now`: the last turn, that
-    long ago. `crisis`: the first turn, that long into the crisis.
+    `day`: the first turn, `days` ago (None: any), at `offset_seconds` of the local day. `now`: the last turn,
+    that long ago. `crisis`: the first turn, that long into the crisis.
     """
 
     anchor: Literal["day", "now", "crisis"] = "day"

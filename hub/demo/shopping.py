@@ -1,7 +1,7 @@
-"""What the demo's customers bought, returned and earned in the last fourteen months, drawn but always the same.
+"""What the demo's customers bought, returned and earned in the last fourteen months: drawn, always the same.
 
-Spending has a heavy tail: a customer's yearly spend is log-normal around the median of their tier, so that top
-spenders tend to be platinum, with exceptions both ways.
+Spending has a heavy tail: a customer's yearly spend is log-normal around the median of their tier, so that
+top spenders tend to be platinum, with exceptions both ways.
 """
 
 from __future__ import annotations
@@ -27,7 +27,13 @@ _SPEND = {
     "": (95, 0.9),
 }
 # Platinum from better days, and people who spend much and never joined.
-_EXCEPTIONS = {"p.vanhoorne": 140, "terence.bullimore": 0, "overpackedollie": 2900, "henrik.falkesgaard": 1850, "kaltfrontkai": 1400}
+_EXCEPTIONS = {
+    "p.vanhoorne": 140,
+    "terence.bullimore": 0,
+    "overpackedollie": 2900,
+    "henrik.falkesgaard": 1850,
+    "kaltfrontkai": 1400,
+}
 _BOUGHT_THIS_MORNING = {"mara_w": "skerry", "jaap_loopt": "cairn", "papa_mit_kraxe": "wren"}
 _GBP = Decimal("0.88")
 
@@ -48,8 +54,10 @@ class Happening:
 def history(
     present: Present, customers: Iterable[Person], known: Mapping[str, list[tuple[str, datetime]]]
 ) -> list[Happening]:
-    """Everything the customers did, oldest first. `known` are purchases the threads speak of: by customer key,
-    `product` or `product@store`, and when."""
+    """Everything the customers did, oldest first.
+
+    `known` are purchases the threads speak of: by customer key, `product` or `product@store`, and when.
+    """
     found: list[Happening] = []
     for customer in customers:
         rng = Random(f"shopping {customer.key}")  # noqa: S311 - a story, not a secret
@@ -86,7 +94,9 @@ def _of(
         yield Happening(customer, "purchase", at, paid, place, tuple(p.name for p in basket))
         if customer.tier and int(paid):
             points += int(paid)
-            yield Happening(customer, "points_earned", at + timedelta(seconds=40), place=place, points=int(paid))
+            yield Happening(
+                customer, "points_earned", at + timedelta(seconds=40), place=place, points=int(paid)
+            )
         if rng.random() < 0.08:
             back = rng.choice(basket)
             later = at + timedelta(days=rng.randrange(3, 24), hours=rng.randrange(4))
@@ -141,4 +151,6 @@ def _this_morning(present: Present, rng: Random) -> datetime:
 
 
 def _moment(day: str, seconds: int, zone: ZoneInfo) -> datetime:
-    return (datetime.combine(datetime.fromisoformat(day), time(), zone) + timedelta(seconds=seconds)).astimezone(UTC)
+    return (
+        datetime.combine(datetime.fromisoformat(day), time(), zone) + timedelta(seconds=seconds)
+    ).astimezone(UTC)

@@ -17,7 +17,7 @@ HISTORY_DAYS = 13
 # Messages per local hour, from midnight: quiet nights, peaks before lunch and after work.
 RHYTHM = (5, 2, 1, 1, 1, 3, 10, 22, 34, 42, 60, 64, 56, 34, 32, 34, 38, 46, 62, 68, 60, 38, 20, 10)
 
-# Median seconds to an agent's answer and to a customer's next word, and the local hours agents work, by channel.
+# By channel: median seconds to an agent's answer and to a customer's next word, and the hours agents work.
 _ANSWER = {"chirp": 17 * 60, "mail": 70 * 60, "form": 48 * 60}
 _FOLLOW_UP = {"chirp": 25 * 60, "mail": 5 * 3600, "form": 3 * 3600}
 _HOURS = {"chirp": (7, 23), "mail": (8, 20), "form": (8, 20)}
@@ -49,7 +49,7 @@ def rhythmic_seconds(rng: Random) -> int:
 
 
 def times(scene: Scene, present: Present, tier: str | None, rng: Random) -> list[datetime]:
-    """When each line of a scene is said, in the zone of the present; never after now, each after the one before."""
+    """When each line of a scene is said: never after now, each after the one before."""
     when = scene.when
     if when.anchor == "now":
         offsets = _offsets(scene, None, tier, rng, present)
@@ -67,7 +67,7 @@ def times(scene: Scene, present: Present, tier: str | None, rng: Random) -> list
 
 
 def _fitted(start: datetime, offsets: Sequence[timedelta], now: datetime) -> list[datetime]:
-    # Aware arithmetic within one zone is wall-clock arithmetic, which may run backwards when the clocks change.
+    # In UTC, since arithmetic within a zone may run backwards when the clocks change.
     start = start.astimezone(now.tzinfo)
     room = now - timedelta(seconds=90) - start
     squeeze = min(1.0, room / offsets[-1]) if offsets[-1] else 1.0

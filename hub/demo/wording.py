@@ -1,9 +1,9 @@
 """Fills the placeholders of a script: dates that move with the present, and the quoted history of mails.
 
-`{{name}}` `{{first}}` `{{points}}` `{{loyalty}}` are the customer's; `{{-5d}}` is the date five days before the message.
-`[[quote]]` in a mail quotes all turns before it, the newest first, as mail programs do; `[[quote outlook]]` does it
-the other way, with a block of headers. `[[wrote 20d]]` quotes the words after it as the brand's mail of 20 days ago,
-`[[wrote 20d me]]` as the customer's own.
+`{{name}}`, `{{first}}`, `{{loyalty}}` are the customer's; `{{-5d}}` is the date five days before the message.
+`[[quote]]` in a mail quotes all turns before it, the newest first, as mail programs do; `[[quote outlook]]` does
+it the other way, with blocks of headers. `[[wrote 20d]]` quotes the words after it as the brand's mail of 20 days
+ago, `[[wrote 20d me]]` as the customer's own.
 """
 
 from __future__ import annotations
@@ -33,10 +33,10 @@ _WROTE = {
     "es": "El {day}, {date} de {year} a las {time}, {who} (<{address}>) escribió:",
 }
 _BLOCK = {
-    "en": "-----Original Message-----\nFrom: {who} <{address}>\nSent: {date} {year} {time}\nTo: {to}\nSubject: {subject}\n",
-    "de": "-----Ursprüngliche Nachricht-----\nVon: {who} <{address}>\nGesendet: {date} {year} {time}\nAn: {to}\nBetreff: {subject}\n",
-    "fr": "-----Message d'origine-----\nDe : {who} <{address}>\nEnvoyé : {date} {year} {time}\nÀ : {to}\nObjet : {subject}\n",
-    "es": "-----Mensaje original-----\nDe: {who} <{address}>\nEnviado el: {date} de {year} {time}\nPara: {to}\nAsunto: {subject}\n",
+    "en": ("Original Message", "From: ", "Sent: ", "To: ", "Subject: "),
+    "de": ("Ursprüngliche Nachricht", "Von: ", "Gesendet: ", "An: ", "Betreff: "),
+    "fr": ("Message d'origine", "De : ", "Envoyé : ", "À : ", "Objet : "),
+    "es": ("Mensaje original", "De: ", "Enviado el: ", "Para: ", "Asunto: "),
 }
 _DATE = re.compile(r"\{\{([+-]\d+)d\}\}")
 _QUOTE = re.compile(r"^\[\[quote( outlook)?\]\]$", re.MULTILINE)
@@ -67,7 +67,7 @@ class Letter:
 
 
 def date(at: datetime, language: str) -> str:
-    """A date without its year as people write it: `3 November`, `3. November`, `3 novembre`, `3 de noviembre`."""
+    """A date without its year, as people write it: `3 November`, `3. November`, `3 de noviembre`."""
     month = _MONTHS[language].split()[at.month - 1]
     return {"en": f"{at.day} {month}", "de": f"{at.day}. {month}", "fr": f"{at.day} {month}"}.get(
         language, f"{at.day} de {month}"
@@ -120,9 +120,18 @@ def _nested(letter: Letter, before: list[Said]) -> str:
 
 
 def _outlook(letter: Letter) -> str:
-    blocks = [
-        f"{_BLOCK[letter.language].format(**_words(said, letter))}\n{said.text}" for said in reversed(letter.before)
-    ]
+    title, *labels = _BLOCK[letter.language]
+    blocks = []
+    for said in reversed(letter.before):
+        known = _words(said, letter)
+        values = (
+            f"{said.who} <{said.address}>",
+            f"{known['date']} {known['year']} {known['time']}",
+            known["to"],
+            letter.subject,
+        )
+        headers = "\n".join(label + value for label, value in zip(labels, values, strict=True))
+        blocks.append(f"-----{title}-----\n{headers}\n\n{said.text}")
     return "\n\n".join(blocks)
 
 
