@@ -59,6 +59,7 @@ def plan_queue(hub: Hub) -> int:
         policy.second_promise.weight_factor,
     )
     stored = {row.id: (row.reply_by, row.gave_way_at, row.gave_way_to) for row in rows}
+    # By id, as everybody locks conversations, so that no two wait for each other.
     moved = [
         {
             "place_id": place.id,
@@ -68,7 +69,7 @@ def plan_queue(hub: Hub) -> int:
             "gave_way_to": place.gave_way_to,
             "updated_at": now,
         }
-        for place in planned.places
+        for place in sorted(planned.places, key=lambda place: place.id)
         if stored[place.id] != (place.reply_by, place.gave_way_at, place.gave_way_to)
     ]
     with hub.database.session() as session:

@@ -1,0 +1,233 @@
+"""Delivering replies: claim, send with no transaction open, store what came of it.
+
+A reply leaves at most once. The vendor's "no" is tried again with back-off; where nobody can know whether the vendor has
+it (a crash, a cut connection), the hub looks, and if it cannot see, it says so and waits for a person.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from sqlalchemy import or_, select
+from sqlalchemy.orm import Session
+
+from connectors.base import (
+    AuthExpired,
+    Connector,
+    ConnectorError,
+    Identity,
+    IdentityKind,
+    OutboundMessage,
+    OutcomeUnknown,
+    RetryLater,
+    Sent,
+)
+from hub import log
+from hub.channels.models import Channel
+from hub.channels.service import open_connector
+from hub.clock import utcnow
+from hub.conversations.clocks import recount
+from hub.conversations.models import Conversation, DeliveryAttempt, Message
+from hub.conversations.service import get_conversation
+from hub.customers.models import CustomerIdentity
+from hub.errors import Conflict
+from hub.policies.service import active_policy
+from hub.queue.service import place
+from hub.runtime import Hub
+from hub.settings import Settings
+
+logger = log.get(__name__)
+BATCH = 10
+FIRST_PAUSE_SECONDS = 5.0
+LONGEST_PAUSE_SECONDS = 3600.0
+
+
+@dataclass(frozen=True, slots=True)
+class _Claim:
+    message_id: int
+    attempt_id: int
+    interrupted: bool
+    connector: Connector
+    outbound: OutboundMessage
+
+
+@dataclass(frozen=True, slots=True)
+class _Outcome:
+    state: str
+    detail: str
+    vendor_id: str | None = None
+    retry_after_seconds: float | None = None
+
+
+def deliver(hub: Hub) -> int:
+    """Send some replies that are due; how many."""
+    claims = _claim(hub)
+    for claim in claims:
+        outcome = _send(claim)
+        with hub.database.session() as session:
+            _store(session, hub.settings, claim, outcome, utcnow())
+    return len(claims)
+
+
+def check_again(session: Session, message: Message, now: datetime) -> None:
+    """Look at the vendor's once more whether a reply of unknown outcome arrived. Raises: Conflict."""
+    _must_be(message, "unknown")
+    # An expired lease on `sending` is what an interrupted try leaves; the worker looks before it sends.
+    message.delivery, message.deliver_at, message.leased_until = "sending", now, now
+
+
+def mark_sent(session: Session, message: Message, now: datetime) -> None:
+    """A person has seen that the customer has it. Raises: Conflict."""
+    _must_be(message, "unknown", "failed")
+    message.delivery, message.deliver_at, message.leased_until = "sent", None, None
+    session.add(
+        DeliveryAttempt(message_id=message.id, started_at=now, finished_at=now, outcome="sent", detail="marked as sent")
+    )
+
+
+def send_again(session: Session, message: Message, now: datetime) -> None:
+    """A person decided to send once more, under the same idempotency key. Raises: Conflict."""
+    _must_be(message, "unknown", "failed")
+    message.delivery, message.deliver_at, message.leased_until = "pending", now, None
+
+
+def _must_be(message: Message, *states: str) -> None:
+    if message.delivery not in states:
+        raise Conflict(f"this message is {message.delivery or 'not a reply'}, not {' or '.join(states)}")
+
+
+def _claim(hub: Hub) -> list[_Claim]:
+    now = utcnow()
+    with hub.database.session() as session:
+        due = session.scalars(
+            select(Message)
+            .where(
+                Message.delivery.in_(("pending", "sending")),
+                Message.deliver_at <= now,
+                or_(Message.leased_until.is_(None), Message.leased_until <= now),
+                Message.channel_id.in_(select(Channel.id).where(Channel.paused_at.is_(None))),
+            )
+            .order_by(Message.deliver_at, Message.id)
+            .limit(BATCH)
+            .with_for_update(skip_locked=True)
+        ).all()
+        claims = []
+        for message in due:
+            interrupted = message.delivery == "sending"
+            if interrupted:
+                for attempt in message.attempts:
+                    if attempt.finished_at is None:
+                        attempt.finished_at, attempt.outcome = now, "unknown"
+                        attempt.detail = "interrupted before the vendor's answer was stored"
+            attempt = DeliveryAttempt(message_id=message.id, started_at=now)
+            session.add(attempt)
+            message.delivery = "sending"
+            message.leased_until = now + timedelta(seconds=hub.settings.delivery_lease_seconds)
+            session.flush()
+            conversation = session.get_one(Conversation, message.conversation_id)
+            claims.append(
+                _Claim(
+                    message.id,
+                    attempt.id,
+                    interrupted,
+                    open_connector(conversation.channel),
+                    _outbound(session, message, conversation),
+                )
+            )
+        return claims
+
+
+def _outbound(session: Session, message: Message, conversation: Conversation) -> OutboundMessage:
+    newest = conversation.newest_message
+    identities = session.scalars(
+        select(CustomerIdentity)
+        .where(CustomerIdentity.customer_id == conversation.customer_id)
+        .order_by(CustomerIdentity.id)
+    ).all()
+    return OutboundMessage(
+        idempotency_key=message.idempotency_key or message.external_id,
+        text=message.body,
+        author_name=message.author_name or "",
+        recipient=_recipient(conversation, identities),
+        thread_key=conversation.thread_key,
+        in_reply_to=newest.external_id if newest else None,
+        subject=message.subject,
+        created_at=message.sent_at,
+    )
+
+
+def _recipient(conversation: Conversation, identities: Sequence[CustomerIdentity]) -> Identity | None:
+    """Where this channel reaches the customer: a mail channel by address, any other by what it knows them by."""
+    first: dict[str, IdentityKind] = {"mail": "email", "social": "handle"}
+    preferred = first.get(conversation.channel.kind)
+    ordered = sorted(identities, key=lambda identity: identity.kind != preferred)
+    if not ordered:
+        return None
+    kinds: dict[str, IdentityKind] = {
+        "email": "email",
+        "handle": "handle",
+        "loyalty": "loyalty",
+        "phone": "phone",
+    }
+    return Identity(kinds.get(ordered[0].kind, "external"), ordered[0].value, ordered[0].place)
+
+
+def _send(claim: _Claim) -> _Outcome:
+    try:
+        sent: Sent | None = None
+        if claim.interrupted:
+            sent = claim.connector.find_sent(claim.outbound.idempotency_key)
+        sent = sent or claim.connector.send(claim.outbound)
+    except RetryLater as error:
+        return _Outcome("pending", str(error), retry_after_seconds=error.after_seconds or 0.0)
+    except OutcomeUnknown as error:
+        return _Outcome("unknown", str(error))
+    except AuthExpired as error:
+        return _Outcome("failed", f"the channel's credentials no longer serve: {error}")
+    except ConnectorError as error:
+        return _Outcome("failed", str(error))
+    except Exception as error:
+        logger.exception("delivery_crashed", message_id=claim.message_id)
+        return _Outcome("unknown", f"the connector failed: {type(error).__name__}")
+    return _Outcome("sent", sent.detail, vendor_id=sent.external_id)
+
+
+def _store(session: Session, settings: Settings, claim: _Claim, outcome: _Outcome, now: datetime) -> None:
+    attempt = session.get_one(DeliveryAttempt, claim.attempt_id)
+    message = session.get_one(Message, claim.message_id, with_for_update=True)
+    if attempt.finished_at is not None:
+        # Our lease ran out and somebody else took over; what they store is newer.
+        return
+    conversation = get_conversation(session, message.conversation_id)
+    channel = conversation.channel
+    attempt.finished_at, attempt.outcome, attempt.detail = now, outcome.state, outcome.detail
+    message.delivery, message.leased_until = outcome.state, None
+    tries = sum(1 for each in message.attempts if each.outcome == "pending")
+    if outcome.state == "pending" and tries >= settings.delivery_attempts:
+        message.delivery = attempt.outcome = "failed"
+    if message.delivery == "pending":
+        message.deliver_at = now + timedelta(seconds=_pause(tries, outcome.retry_after_seconds or 0.0))
+    else:
+        message.deliver_at = None
+    if message.delivery == "sent":
+        message.vendor_id = outcome.vendor_id
+        channel.last_sent_at = now
+    else:
+        channel.last_error, channel.last_error_at = outcome.detail, now
+    if message.delivery == "failed":
+        # The customer has no answer: the clock goes on from where it was, and somebody must look.
+        if conversation.status not in ("closed",):
+            conversation.status = "open"
+            recount(session, conversation, now)
+        place(session, [conversation], active_policy(session), now)
+    conversation.updated_at = now
+    logger.info("delivery", message_id=message.id, outcome=message.delivery, tries=tries)
+
+
+def _pause(tries: int, at_least_seconds: float) -> float:
+    """Exponential back-off with full jitter, never sooner than the vendor asks."""
+    longest = min(LONGEST_PAUSE_SECONDS, FIRST_PAUSE_SECONDS * 2 ** max(0, tries - 1))
+    return max(at_least_seconds, random.uniform(FIRST_PAUSE_SECONDS / 2, longest))  # noqa: S311

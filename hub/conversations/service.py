@@ -1,0 +1,205 @@
+"""What people do with a conversation: answer, note, take, release, change its status, and take that back."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from uuid import uuid4
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from connectors.registry import connector_type
+from hub.accounts.models import User
+from hub.conversations.clocks import recount, settle_by_reply, settle_by_solving
+from hub.conversations.models import STATUSES, Conversation, Message
+from hub.database import nudge
+from hub.errors import Conflict, Invalid, NotFound
+from hub.policies.service import active_policy
+from hub.queue.service import FOR_PLACING, place
+
+SETTABLE = tuple(status for status in STATUSES if status != "new")
+
+
+def get_conversation(session: Session, conversation_id: int) -> Conversation:
+    """The conversation, locked until this transaction ends. Raises: NotFound."""
+    conversation = session.scalar(
+        select(Conversation)
+        .where(Conversation.id == conversation_id)
+        .options(*FOR_PLACING)
+        .with_for_update(of=Conversation)
+    )
+    if conversation is None:
+        raise NotFound(f"no conversation {conversation_id}")
+    return conversation
+
+
+def reply(
+    session: Session,
+    conversation: Conversation,
+    *,
+    user: User,
+    text: str,
+    now: datetime,
+    idempotency_key: str | None = None,
+    then: str = "pending",
+) -> Message:
+    """Answer the customer: the reply waits to be sent, the clocks stop, the status becomes `then`.
+
+    The same `idempotency_key` again gives the message of the first time. Raises: Invalid, Conflict.
+    """
+    if idempotency_key:
+        before = session.scalar(select(Message).where(Message.idempotency_key == idempotency_key))
+        if before is not None:
+            if before.conversation_id != conversation.id or before.body != text:
+                raise Conflict("this idempotency key was used for another reply", field="idempotency_key")
+            return before
+    if conversation.status == "closed":
+        raise Conflict("this conversation is closed; the customer's next message opens another")
+    _check_text(text)
+    limit = connector_type(conversation.channel.connector).max_length
+    if limit is not None and len(text) > limit:
+        raise Invalid(f"{len(text)} characters; this channel takes at most {limit}", field="text")
+    key = idempotency_key or uuid4().hex
+    message = Message(
+        channel_id=conversation.channel_id,
+        conversation_id=conversation.id,
+        external_id=f"reply:{key}",
+        direction="outgoing",
+        user_id=user.id,
+        author_name=user.name,
+        subject=conversation.subject,
+        body=text,
+        sent_at=now,
+        received_at=now,
+        delivery="pending",
+        deliver_at=now,
+        idempotency_key=key,
+    )
+    session.add(message)
+    session.flush()
+    settle_by_reply(session, conversation, now, now=now)
+    if conversation.owner_id is None:
+        _own(conversation, user, now)
+    _change_status(session, conversation, then, now)
+    nudge(session, "deliver")
+    return message
+
+
+def note(session: Session, conversation: Conversation, *, user: User, text: str, now: datetime) -> Message:
+    """Write something for colleagues only; it satisfies no clock. Raises: Invalid."""
+    _check_text(text)
+    message = Message(
+        channel_id=conversation.channel_id,
+        conversation_id=conversation.id,
+        external_id=f"note:{uuid4().hex}",
+        direction="outgoing",
+        private=True,
+        user_id=user.id,
+        author_name=user.name,
+        body=text,
+        sent_at=now,
+        received_at=now,
+    )
+    session.add(message)
+    conversation.updated_at = now
+    session.flush()
+    return message
+
+
+def take(session: Session, conversation: Conversation, *, user: User, now: datetime) -> None:
+    """Make it one's own. Raises: Conflict where a colleague has it."""
+    if conversation.owner_id == user.id:
+        return
+    if conversation.owner_id is not None:
+        owner = session.get_one(User, conversation.owner_id)
+        raise Conflict(f"{owner.name} has this conversation")
+    _own(conversation, user, now)
+    _activity(session, conversation, f"{user.name} took it", user, now)
+    nudge(session, "plan")
+
+
+def release(
+    session: Session, conversation: Conversation, *, user: User | None, now: datetime, why: str = ""
+) -> None:
+    """Give it back to the queue, at its place."""
+    if conversation.owner_id is None:
+        return
+    conversation.owner_id = conversation.owned_since = None
+    conversation.updated_at = now
+    _activity(session, conversation, f"Given back: {why}" if user is None else f"{user.name} gave it back", user, now)
+    nudge(session, "plan")
+
+
+def set_status(
+    session: Session,
+    conversation: Conversation,
+    status: str,
+    *,
+    user: User | None,
+    now: datetime,
+    snoozed_until: datetime | None = None,
+) -> None:
+    """Change the status. Raises: Invalid where there is no such status, Conflict where it cannot come next."""
+    if status not in SETTABLE:
+        raise Invalid(f"status {status!r} is none of {', '.join(SETTABLE)}", field="status")
+    if conversation.status == "closed":
+        raise Conflict("a closed conversation stays closed")
+    if status == "snoozed" and (snoozed_until is None or snoozed_until <= now):
+        raise Invalid("snoozing needs a moment to come", field="snoozed_until")
+    if status == conversation.status and status != "snoozed":
+        return
+    before = conversation.status
+    _change_status(session, conversation, status, now, snoozed_until)
+    who = user.name if user else "The hub"
+    _activity(session, conversation, f"{who}: {_words(before)} → {_words(status)}", user, now)
+
+
+def _change_status(
+    session: Session,
+    conversation: Conversation,
+    status: str,
+    now: datetime,
+    snoozed_until: datetime | None = None,
+) -> None:
+    reopened = conversation.status == "solved" and status not in ("solved", "closed")
+    conversation.status = status
+    conversation.snoozed_until = snoozed_until if status == "snoozed" else None
+    if status in ("solved", "closed"):
+        settle_by_solving(session, conversation, now)
+    elif reopened:
+        recount(session, conversation, now)
+    place(session, [conversation], active_policy(session), now)
+
+
+def _own(conversation: Conversation, user: User, now: datetime) -> None:
+    conversation.owner_id = user.id
+    conversation.owned_since = now
+    conversation.updated_at = now
+
+
+def _activity(session: Session, conversation: Conversation, text: str, user: User | None, now: datetime) -> None:
+    session.add(
+        Message(
+            channel_id=conversation.channel_id,
+            conversation_id=conversation.id,
+            external_id=f"activity:{uuid4().hex}",
+            direction="activity",
+            private=True,
+            automatic=True,
+            user_id=user.id if user else None,
+            body=text,
+            sent_at=now,
+            received_at=now,
+        )
+    )
+
+
+def _check_text(text: str) -> None:
+    if not text.strip():
+        raise Invalid("the text is empty", field="text")
+    if "\0" in text:
+        raise Invalid("the text holds NUL characters", field="text")
+
+
+def _words(status: str) -> str:
+    return status.replace("_", " ")

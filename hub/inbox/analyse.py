@@ -1,0 +1,109 @@
+"""Analysing: claim messages in a short transaction, score them with none open, store in a second short one."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import timedelta
+
+from sqlalchemy import or_, select
+from sqlalchemy.orm import Session
+
+from hub import log
+from hub.clock import utcnow
+from hub.conversations.analysis import failed, to_row
+from hub.conversations.models import Conversation, Message
+from hub.database import nudge
+from hub.policies.service import active_policy
+from hub.queue.service import FOR_PLACING, place
+from hub.runtime import Hub
+from sentiment.types import Analysis, Scorer
+
+logger = log.get(__name__)
+# A message that failed in company is tried alone, and after this many tries is placed without a mood.
+ATTEMPTS = 3
+
+
+def analyse(hub: Hub) -> int:
+    """Analyse one batch of messages that have none yet; how many. Raises what loading the model raises."""
+    scorer = hub.scorer
+    claimed = _claim(hub)
+    if not claimed:
+        return 0
+    analyses = _score(scorer, [text for _, _, text in claimed], alone=any(tries > 1 for _, tries, _ in claimed))
+    now = utcnow()
+    with hub.database.session() as session:
+        messages = session.scalars(
+            select(Message)
+            .where(Message.id.in_([message_id for message_id, _, _ in claimed]), Message.analysed_at.is_(None))
+            .with_for_update()
+        ).all()
+        known = {message.id: message for message in messages}
+        done: list[Message] = []
+        for (message_id, tries, _), analysis in zip(claimed, analyses, strict=True):
+            message = known.get(message_id)
+            if message is None:
+                continue
+            message.leased_until = None
+            if analysis is None and tries < ATTEMPTS:
+                continue
+            session.add(to_row(message_id, analysis or failed(scorer.name, "the model failed on it"), now))
+            message.analysed_at = now
+            done.append(message)
+        session.flush()
+        _place(session, done)
+    return len(claimed)
+
+
+def _claim(hub: Hub) -> list[tuple[int, int, str]]:
+    now = utcnow()
+    with hub.database.session() as session:
+        messages = session.scalars(
+            select(Message)
+            .where(
+                Message.direction == "incoming",
+                Message.analysed_at.is_(None),
+                or_(Message.leased_until.is_(None), Message.leased_until < now),
+            )
+            .order_by(Message.id)
+            .limit(hub.settings.analysis_batch)
+            .with_for_update(skip_locked=True)
+        ).all()
+        for message in messages:
+            message.leased_until = now + timedelta(seconds=hub.settings.analysis_lease_seconds)
+            message.analysis_attempts += 1
+        return [(message.id, message.analysis_attempts, message.body) for message in messages]
+
+
+def _score(scorer: Scorer, texts: Sequence[str], *, alone: bool) -> list[Analysis | None]:
+    if not alone:
+        try:
+            return list(scorer.score(texts))
+        except Exception:
+            logger.exception("scoring_failed", messages=len(texts))
+            return [None] * len(texts)
+    scored: list[Analysis | None] = []
+    for text in texts:
+        try:
+            scored += scorer.score([text])
+        except Exception:
+            logger.exception("scoring_failed", messages=1)
+            scored.append(None)
+    return scored
+
+
+def _place(session: Session, done: Sequence[Message]) -> None:
+    conversations = session.scalars(
+        select(Conversation)
+        .where(
+            Conversation.id.in_({message.conversation_id for message in done}),
+            Conversation.newest_message_id.in_([message.id for message in done]),
+            Conversation.waiting_since.is_not(None),
+        )
+        .options(*FOR_PLACING)
+        .order_by(Conversation.id)
+        .execution_options(populate_existing=True)
+        .with_for_update(of=Conversation)
+    ).all()
+    if conversations:
+        place(session, conversations, active_policy(session), utcnow())
+    nudge(session, "plan")
