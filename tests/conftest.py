@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from playwright.sync_api import Browser, Page
 
 from hub import migrations
 from hub.database import Database
@@ -128,14 +129,14 @@ def empty_database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterat
 
 
 @pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
+def browser() -> Iterator[Browser]:
     """A headless browser; for a module, since no other test can call `asyncio.run` while its loop runs."""
     with launch_browser() as browser:
         yield browser
 
 
 @pytest.fixture
-def page(browser: Any) -> Iterator[Any]:
+def page(browser: Browser) -> Iterator[Page]:
     """A page in a browser context of its own; a JavaScript error on it fails the test."""
     context = browser.new_context()
     page = context.new_page()

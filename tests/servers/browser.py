@@ -6,12 +6,10 @@ import contextlib
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+
+from playwright.sync_api import Browser, sync_playwright
 
 from tests.servers.unavailable import Unavailable
-
-if TYPE_CHECKING:
-    from playwright.sync_api import Browser
 
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
 MAC_APPS = (
@@ -29,27 +27,30 @@ FLAGS = (
 )
 
 
-def find_browser() -> Path | None:
-    """A Chromium or Chrome of this machine."""
+def find_browser() -> Path:
+    """A Chromium or Chrome of this machine, else one that playwright has installed. Raises: Unavailable."""
     for name in NAMES:
         found = shutil.which(name)
         if found is not None:
             return Path(found)
-    return next((app for app in MAC_APPS if app.exists()), None)
+    for path in (*MAC_APPS, *_installed_by_playwright()):
+        if path.exists():
+            return path
+    raise Unavailable("a browser: apt install chromium, or playwright install chromium")
+
+
+def _installed_by_playwright() -> Iterator[Path]:
+    caches = (Path.home() / ".cache/ms-playwright", Path.home() / "Library/Caches/ms-playwright")
+    for cache in caches:
+        yield from cache.glob("chromium-*/chrome-linux*/chrome")
+        yield from cache.glob("chromium-*/chrome-mac*/*.app/Contents/MacOS/*")
 
 
 @contextlib.contextmanager
 def launch_browser() -> Iterator[Browser]:
     """A headless browser that goes with the block. Raises: Unavailable."""
-    try:
-        from playwright.sync_api import sync_playwright
-    except ImportError as error:
-        raise Unavailable("playwright: pip install -e '.[dev]'") from error
+    path = find_browser()
     with sync_playwright() as playwright:
-        own = Path(playwright.chromium.executable_path)
-        path = find_browser() or (own if own.exists() else None)
-        if path is None:
-            raise Unavailable("a browser: install one (apt install chromium, or playwright install chromium)")
         browser = playwright.chromium.launch(executable_path=path, args=list(FLAGS))
         try:
             yield browser

