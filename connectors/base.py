@@ -20,7 +20,8 @@ Cursor = Mapping[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """One place where a person can be met; `place` names the network a handle belongs to, else it is empty."""
+    """One place where a person can be met; `place` names the network a handle belongs to, else it is
+    empty."""
 
     kind: IdentityKind
     value: str
@@ -49,10 +50,10 @@ class Attachment:
 class InboundMessage:
     """One post, mail, direct message or ticket comment.
 
-    `external_id` is unique within the channel. Messages that share `thread_key` are one conversation; where it is
-    None the message is matched by `in_reply_to` (external ids, nearest first) and else opens a conversation.
-    `sent_at` is aware and UTC; None where the source does not say. `incoming` is False for the brand's own words.
-    `author` is None where the source has no authors at all.
+    `external_id` is unique within the channel. Messages that share `thread_key` are one conversation; where
+    it is None the message is matched by `in_reply_to` (external ids, nearest first) and else opens a
+    conversation. `sent_at` is aware and UTC; None where the source does not say. `incoming` is False for
+    the brand's own words. `author` is None where the source has no authors at all.
     """
 
     external_id: str
@@ -73,8 +74,9 @@ class InboundMessage:
 class Rejected:
     """A record that could not be read: kept raw, with a reason a person can act on.
 
-    `reason` is a short stable code (`bad_encoding`, `missing_author`), `detail` the sentence, `where` the place in
-    the source (`tweets.csv:17`).
+    `reason` is a short stable code (`bad_encoding`, `missing_author`), `detail` the sentence, `where` the
+    place in the source (`tweets.csv:17`). `raw` is whole, except where the reason is that the record is too
+    long to be held.
     """
 
     raw: bytes
@@ -129,7 +131,9 @@ class ConnectorError(Exception):
 class RetryLater(ConnectorError):
     """The vendor did not take it, and may take it later."""
 
-    def __init__(self, message: str, *, after_seconds: float | None = None, status: int | None = None) -> None:
+    def __init__(
+        self, message: str, *, after_seconds: float | None = None, status: int | None = None
+    ) -> None:
         super().__init__(message)
         self.after_seconds = after_seconds
         self.status = status
@@ -162,7 +166,8 @@ class BadSignature(ConnectorError):
 class Config(BaseModel):
     """Settings of one channel. Fields of type `SecretStr` are stored encrypted and never shown again."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    # A validation error that repeated the input would carry a secret into a log or an answer.
+    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
 
 
 @runtime_checkable
@@ -174,10 +179,14 @@ class Connector(Protocol):
     config_type: ClassVar[type[Config]]
     max_length: ClassVar[int | None]
 
+    def __init__(self, config: Any) -> None:
+        """Take a `config_type`; nothing is contacted yet."""
+
     def fetch(self, cursor: Cursor | None) -> Iterator[Batch]:
         """Yield what is new since `cursor`, inclusive; each batch carries the cursor to store after it.
 
-        Raises: RetryLater, AuthExpired.
+        A cursor is plain JSON. Raises: RetryLater, AuthExpired, BadPayload (the settings point at something
+        that cannot be read at all; the text says what to change).
         """
 
     def receive(self, delivery: Delivery) -> Batch:
@@ -190,4 +199,5 @@ class Connector(Protocol):
         """Hand a reply to the vendor. Raises: RetryLater, AuthExpired, Refused, OutcomeUnknown."""
 
     def find_sent(self, idempotency_key: str) -> Sent | None:
-        """What the vendor has under this key. None: surely nothing. Raises: OutcomeUnknown where it cannot tell."""
+        """What the vendor has under this key. None: surely nothing. Raises: OutcomeUnknown where it cannot
+        tell."""

@@ -1,0 +1,1 @@
+"""Messages from files and folders; replies into an outbox folder."""

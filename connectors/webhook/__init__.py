@@ -1,0 +1,1 @@
+"""Messages that a brand's own systems push, and replies pushed back: Standard Webhooks both ways."""

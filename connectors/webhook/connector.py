@@ -1,0 +1,130 @@
+"""Signed pushes in, signed pushes out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from typing import Annotated, ClassVar, Self
+from urllib.parse import quote
+
+from pydantic import AfterValidator, Field, HttpUrl, PositiveFloat, PositiveInt, SecretStr, model_validator
+from standardwebhooks import Webhook
+
+from connectors.base import (
+    BadSignature,
+    Batch,
+    ChannelKind,
+    Config,
+    Cursor,
+    Delivery,
+    OutboundMessage,
+    OutcomeUnknown,
+    Refused,
+    Sent,
+)
+from connectors.fields import MAX_BODY_BYTES
+from connectors.webhook import parse, signature
+from connectors.webhook.client import WebhookClient
+
+_MIN_SECRET_LENGTH = 32  # 24 bytes in base64, the least that Standard Webhooks allows
+
+
+def _usable(secret: SecretStr) -> SecretStr:
+    value = secret.get_secret_value()
+    try:
+        Webhook(value)
+    except Exception as error:  # the package lets whatever base64 raises through
+        raise ValueError("a secret is base64, with or without whsec_ before it") from error
+    if len(value.removeprefix("whsec_")) < _MIN_SECRET_LENGTH:
+        raise ValueError("a secret has at least 24 bytes before base64")
+    return secret
+
+
+Secret = Annotated[SecretStr, AfterValidator(_usable)]
+
+
+class WebhookConfig(Config):
+    """Settings of a `webhook` channel; the README explains each."""
+
+    secrets: tuple[Secret, ...] = ()
+    tolerance_seconds: PositiveInt = 300
+    reply_url: HttpUrl | None = None
+    reply_secret: Secret | None = None
+    status_url: str | None = Field(default=None, pattern=r"^https?://[^{}]*\{key\}[^{}]*$")
+    timeout_seconds: PositiveFloat = 10.0
+    network: str = ""
+    max_body_bytes: PositiveInt = MAX_BODY_BYTES
+    kind: ChannelKind = "ticket"
+
+    @model_validator(mode="after")
+    def _replies_are_signed(self) -> Self:
+        if self.reply_url is not None and self.reply_secret is None:
+            raise ValueError("reply_url needs a reply_secret to sign with")
+        return self
+
+
+class WebhookConnector:
+    """Takes messages that a brand's own systems push, and pushes replies back."""
+
+    name: ClassVar[str] = "webhook"
+    kind: ClassVar[ChannelKind] = "ticket"
+    config_type: ClassVar[type[Config]] = WebhookConfig
+    max_length: ClassVar[int | None] = None
+
+    def __init__(
+        self, config: WebhookConfig, clock: Callable[[], datetime] = lambda: datetime.now(UTC)
+    ) -> None:
+        self._config = config
+        self._clock = clock
+
+    def fetch(self, cursor: Cursor | None) -> Iterator[Batch]:
+        """Nothing: messages come by themselves."""
+        return iter(())
+
+    def verify(self, delivery: Delivery) -> str:
+        """The `webhook-id` of a delivery signed by any of the secrets around the time it came. Raises:
+        BadSignature."""
+        if not self._config.secrets:
+            raise BadSignature("This channel has no secret to check against; set one.")
+        return signature.verify(
+            delivery.headers,
+            delivery.body,
+            [secret.get_secret_value() for secret in self._config.secrets],
+            now=delivery.received_at,
+            tolerance_seconds=self._config.tolerance_seconds,
+        )
+
+    def receive(self, delivery: Delivery) -> Batch:
+        """Raises: BadPayload."""
+        items = parse.messages(
+            delivery.body,
+            delivery_id=signature.lower(delivery.headers).get("webhook-id", ""),
+            network=self._config.network,
+            now=delivery.received_at,
+            max_body_bytes=self._config.max_body_bytes,
+        )
+        return Batch(items)
+
+    def send(self, message: OutboundMessage) -> Sent:
+        """Push the reply; `webhook-id` is its key on every try, so that the other side can know it again.
+
+        Raises: RetryLater (not taken: no connection, 408, 425, 429 or 5xx), AuthExpired (401, 403), Refused
+        (any other answer but 2xx), OutcomeUnknown (the connection broke or stayed silent after the request
+        was sent).
+        """
+        if self._config.reply_url is None:
+            raise Refused("This channel has no reply_url; set one, or answer elsewhere.")
+        return self._client().push(str(self._config.reply_url), message.idempotency_key, parse.reply(message))
+
+    def find_sent(self, idempotency_key: str) -> Sent | None:
+        """Ask `status_url`. Raises: OutcomeUnknown where there is none, or it does not say."""
+        if self._config.status_url is None:
+            raise OutcomeUnknown("This channel has no status_url where one could ask.")
+        url = self._config.status_url.replace("{key}", quote(idempotency_key, safe=""))
+        return self._client().ask(url, idempotency_key)
+
+    def _client(self) -> WebhookClient:
+        secret = self._config.reply_secret
+        if secret is None:
+            raise Refused("This channel has no reply_secret to sign with.")
+        return WebhookClient(secret.get_secret_value(), self._config.timeout_seconds, self._clock)
