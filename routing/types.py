@@ -9,14 +9,15 @@ from typing import Literal
 from sentiment.types import Analysis
 
 Metric = Literal["first_reply_time", "next_reply_time"]
+Status = Literal["new", "open", "pending", "on_hold", "snoozed", "solved", "closed"]
 
 
 @dataclass(frozen=True, slots=True)
 class Facts:
     """What is known of a waiting conversation when it is put in its place.
 
-    `spend_percentile` is 0..100 (100 = spends most), None for who never bought. `analysis` is that of the newest
-    customer message, None where it is not analysed yet.
+    `spend_percentile` is 0..100 (100 = spends most), None for who never bought. `analysis` is that of the
+    newest customer message, None where it is not analysed yet.
     """
 
     channel: str
@@ -40,8 +41,8 @@ class Reason:
 class Priority:
     """The promise and the worth of a conversation.
 
-    `due_at` is the promise, `second_due_at` one more target later; `weight` is the product of the reasons' factors;
-    `work_seconds` the expected handling time; `policy` the name of the rule that matched.
+    `due_at` is the promise, `second_due_at` one more target later; `weight` is the product of the reasons'
+    factors; `work_seconds` the expected handling time; `policy` the name of the rule that matched.
     """
 
     metric: Metric
@@ -56,7 +57,11 @@ class Priority:
 
 @dataclass(frozen=True, slots=True)
 class Waiting:
-    """A waiting conversation as the planner sees it. `gave_way_at` is when it last gave way, None if it has not."""
+    """A waiting conversation as the planner sees it.
+
+    `work_seconds` is at least 1, `second_due_at` after `due_at`. `gave_way_at` is that of its last place,
+    None where the first promise stands.
+    """
 
     id: int
     due_at: datetime
@@ -68,7 +73,11 @@ class Waiting:
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where the plan puts a conversation. `gave_way_to` counts the conversations of more weight served before it."""
+    """Where the plan puts a conversation.
+
+    `gave_way_at` is when its first promise gave way, None while it stands; `gave_way_to` then counts the
+    conversations of more weight that are served before it.
+    """
 
     id: int
     reply_by: datetime
@@ -80,11 +89,11 @@ class Place:
 class Plan:
     """The places in the order of serving, and what the manager wants to know of the hour ahead.
 
-    `breaking` are the ids whose first promise the plan cannot keep; `agents_needed` keeps all promises of the next
-    hour that can still be kept (None where no number would).
+    `breaking` are the ids whose first promise the plan cannot keep, in the order of serving; `agents_needed`
+    is how many would keep every promise of the next hour that can still be kept.
     """
 
     places: tuple[Place, ...]
     agents: int
     breaking: tuple[int, ...]
-    agents_needed: int | None
+    agents_needed: int

@@ -1,0 +1,321 @@
+"""The written rules: targets, factors, calendars, assignment. Read from YAML; errors name line and field."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from datetime import date, timedelta
+from decimal import Decimal
+from functools import cached_property
+from importlib.resources import files
+from typing import Annotated, Any, Literal
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+    WithJsonSchema,
+)
+
+from routing.calendars import Calendar, HolidaySource, Interval
+from routing.located_yaml import Problem, read_yaml
+from routing.policy_problems import ALWAYS, contradictions, field_problems
+from sentiment.types import IntentLabel, SentimentLabel
+
+_DURATION = re.compile(r"(?:(\d{1,4})d)?\s*(?:(\d{1,5})h)?\s*(?:(\d{1,6})m)?\s*(?:(\d{1,8})s)?")
+_INTERVAL = re.compile(r"([01]\d|2[0-3]):([0-5]\d)-(?:([01]\d|2[0-3]):([0-5]\d)|24:00)")
+_YEAR = timedelta(days=366)
+
+
+class PolicyError(Exception):
+    """The policy cannot be used; every problem names its line and field."""
+
+    def __init__(self, problems: tuple[Problem, ...]) -> None:
+        self.problems = problems
+        super().__init__("\n".join(f"line {p.line}: {p.field}: {p.message}" for p in problems))
+
+
+def parse_duration(value: object) -> timedelta:
+    """Read `90s`, `15m`, `2h`, `1d` or a sum of them, largest first (`1h 30m`). Raises: ValueError."""
+    if isinstance(value, timedelta):
+        return value
+    match = _DURATION.fullmatch(value.strip()) if isinstance(value, str) and value.strip() else None
+    if match is None:
+        raise ValueError(f"{value!r} is no duration: write 90s, 15m, 2h, 1d or 1h 30m")
+    days, hours, minutes, seconds = (int(part or 0) for part in match.groups())
+    duration = timedelta(days=days, hours=hours, minutes=minutes, seconds=seconds)
+    if not timedelta(0) < duration <= _YEAR:
+        raise ValueError(f"{value!r} is not between one second and a year")
+    return duration
+
+
+def _parse_hours(value: object) -> tuple[Interval, ...]:
+    if value == "closed":
+        return ()
+    if not isinstance(value, list | tuple) or not value:
+        raise ValueError("write closed, or a list of times such as [09:00-12:30, 13:30-18:00]")
+    return tuple(item if isinstance(item, Interval) else _parse_interval(item) for item in value)
+
+
+def _parse_interval(value: object) -> Interval:
+    match = _INTERVAL.fullmatch(value) if isinstance(value, str) else None
+    if match is None:
+        raise ValueError(f"{value!r} is no interval: write 09:00-17:30, or 22:00-06:00 for a night")
+    from_hour, from_minute, to_hour, to_minute = match.groups()
+    start = int(from_hour) * 60 + int(from_minute)
+    end = 1440 if to_hour is None else int(to_hour) * 60 + int(to_minute)
+    if start == end:
+        raise ValueError(f"{value!r} begins and ends at the same time; a whole day is 00:00-24:00")
+    return Interval(start, end if end > start else end + 1440)
+
+
+def _check_time_zone(value: str) -> str:
+    try:
+        ZoneInfo(value)
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        raise ValueError(f"{value!r} is no IANA time zone such as Europe/Berlin") from None
+    return value
+
+
+Name = Annotated[str, Field(min_length=1, max_length=40)]
+Factor = Annotated[float, Field(ge=0.01, le=1000)]
+Share = Annotated[float, Field(ge=0, le=1)]
+Currency = Annotated[str, Field(pattern="^[A-Z]{3}$")]
+TimeZone = Annotated[str, AfterValidator(_check_time_zone)]
+Duration = Annotated[
+    timedelta,
+    BeforeValidator(parse_duration),
+    WithJsonSchema({"type": "string", "pattern": f"^{_DURATION.pattern}$", "examples": ["15m", "2h", "1d"]}),
+]
+Hours = Annotated[
+    tuple[Interval, ...],
+    BeforeValidator(_parse_hours),
+    WithJsonSchema(
+        {
+            "anyOf": [
+                {"const": "closed"},
+                {
+                    "type": "array",
+                    "minItems": 1,
+                    "items": {"type": "string", "pattern": f"^{_INTERVAL.pattern}$"},
+                },
+            ],
+            "examples": ["closed", ["09:00-12:30", "13:30-18:00"]],
+        }
+    ),
+]
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+
+
+class Week(_Part):
+    """Opening hours of each weekday; a day that is not named is closed."""
+
+    monday: Hours = ()
+    tuesday: Hours = ()
+    wednesday: Hours = ()
+    thursday: Hours = ()
+    friday: Hours = ()
+    saturday: Hours = ()
+    sunday: Hours = ()
+
+    @property
+    def days(self) -> tuple[tuple[Interval, ...], ...]:
+        """The intervals of each day, Monday first."""
+        return (
+            self.monday,
+            self.tuesday,
+            self.wednesday,
+            self.thursday,
+            self.friday,
+            self.saturday,
+            self.sunday,
+        )
+
+
+class Holidays(_Part):
+    """Public holidays, on which the calendar is closed."""
+
+    country: str
+    """ISO 3166-1 code, such as DE."""
+    subdivision: str | None = None
+    """ISO 3166-2 code without the country, such as BY."""
+
+
+class CalendarRules(_Part):
+    """When somebody answers."""
+
+    time_zone: TimeZone | None = None
+    """IANA zone; the brand's where it is not given."""
+    hours: Week
+    holidays: Holidays | None = None
+    exceptions: dict[date, Hours] = {}
+    """Single dates with hours of their own, or closed; they overrule week and holidays."""
+
+
+class When(_Part):
+    """Conditions, all of which must hold; one that is not given always holds."""
+
+    channel: tuple[str, ...] | None = None
+    channel_kind: tuple[Literal["social", "mail", "ticket"], ...] | None = None
+    tier: tuple[Name, ...] | None = None
+    intent: tuple[IntentLabel, ...] | None = None
+    sentiment: tuple[SentimentLabel, ...] | None = None
+    language: tuple[Annotated[str, Field(pattern="^[a-z]{2,3}$")], ...] | None = None
+    spend_percentile_at_least: Annotated[float, Field(ge=0, le=100)] | None = None
+    """100 spends most."""
+    followers_at_least: Annotated[int, Field(ge=0)] | None = None
+
+    @property
+    def matches_all(self) -> bool:
+        """Whether there is no condition."""
+        return all(getattr(self, name) is None for name in type(self).model_fields)
+
+
+class Rule(_Part):
+    """One policy: for whom it is, which calendar counts, and what is promised."""
+
+    name: Name
+    when: When = When()
+    calendar: str = ALWAYS
+    """A name under calendars, or always."""
+    first_reply_time: dict[str, Duration]
+    """Target by tier, with a default for everybody else."""
+    next_reply_time: dict[str, Duration]
+    """Target by tier, with a default for everybody else."""
+
+
+class SpendBand(_Part):
+    """The customers who spend most."""
+
+    top: Annotated[float, Field(gt=0, le=100)]
+    """Percent of customers, counted from the one who spends most."""
+    factor: Factor
+
+
+class FollowersBand(_Part):
+    """Authors whom many people read."""
+
+    at_least: Annotated[int, Field(ge=0)]
+    factor: Factor
+
+
+class Weights(_Part):
+    """What multiplies the worth of a conversation; what is not named counts 1."""
+
+    tier: dict[str, Factor] = {}
+    spend: tuple[SpendBand, ...] = ()
+    """The narrowest band that fits counts."""
+    followers: tuple[FollowersBand, ...] = ()
+    """The highest band that fits counts."""
+    sentiment: dict[SentimentLabel, Factor] = {}
+    intent: dict[IntentLabel, Factor] = {}
+    """Of several intents the one with the highest factor counts."""
+    confidence_threshold: Share = 0.6
+    """What the model is less sure of is left out, of weights and conditions alike."""
+
+
+class Handling(_Part):
+    """How long an agent works on one conversation."""
+
+    default: Duration
+    by_intent: dict[IntentLabel, Duration] = {}
+    """Of several intents the longest counts."""
+    factor: Annotated[float, Field(ge=0.1, le=10)] = 1.5
+    """Safety: over 1, valuable conversations are answered early and not only in time."""
+
+
+class Assignment(_Part):
+    """When a conversation goes back to the queue because its owner is away."""
+
+    away_after: Duration = timedelta(minutes=5)
+    """An agent without a sign of life for this long is away."""
+    release_after: Duration = timedelta(minutes=15)
+    """A conversation of an agent who is away this long is released."""
+
+
+class SecondPromise(_Part):
+    """What a conversation is worth once its first promise gave way."""
+
+    weight_factor: Annotated[float, Field(gt=0, le=1)] = 0.5
+
+
+class Policy(_Part):
+    """How a brand answers. Policies are tried from top to bottom; the first that matches decides."""
+
+    time_zone: TimeZone
+    currency: Currency
+    exchange_rates: dict[Currency, Annotated[Decimal, Field(gt=0)]] = {}
+    """What one unit of another currency is worth in `currency`."""
+    tiers: tuple[Name, ...] = ()
+    """Loyalty tiers, the best first."""
+    calendars: dict[Name, CalendarRules] = {}
+    policies: Annotated[tuple[Rule, ...], Field(min_length=1)]
+    weights: Weights = Weights()
+    handling: Handling
+    assignment: Assignment = Assignment()
+    second_promise: SecondPromise = SecondPromise()
+
+    def calendar(self, name: str) -> Calendar:
+        """The calendar of that name. Raises: KeyError."""
+        return self._calendars[name]
+
+    def calendar_of(self, rule_name: str) -> Calendar:
+        """The calendar that a rule counts in; always open for a rule that is no longer in the policy."""
+        rules = {rule.name: rule.calendar for rule in self.policies}
+        return self._calendars[rules.get(rule_name, ALWAYS)]
+
+    def known_tier(self, tier: str | None) -> str | None:
+        """The tier as the policy spells it, None where it has no such tier."""
+        return self._tiers.get(tier.casefold()) if tier else None
+
+    def base_amount(self, amount: Decimal, currency: str) -> Decimal:
+        """The amount in the brand's currency. Raises: KeyError for a currency without an exchange rate."""
+        return amount if currency == self.currency else amount * self.exchange_rates[currency]
+
+    @cached_property
+    def _tiers(self) -> Mapping[str, str]:
+        return {tier.casefold(): tier for tier in self.tiers}
+
+    @cached_property
+    def _calendars(self) -> Mapping[str, Calendar]:
+        built = {name: self._build(rules) for name, rules in self.calendars.items()}
+        return built | {ALWAYS: Calendar.always()}
+
+    def _build(self, rules: CalendarRules) -> Calendar:
+        given = rules.holidays
+        source = HolidaySource(given.country, given.subdivision) if given else None
+        return Calendar(rules.time_zone or self.time_zone, rules.hours.days, source, rules.exceptions)
+
+
+def read_policy(text: str) -> Policy:
+    """Read a policy file. Raises: PolicyError."""
+    document = read_yaml(text)
+    problems = document.problems
+    if isinstance(document.data, dict):
+        try:
+            policy = Policy.model_validate(document.data)
+        except ValidationError as error:
+            problems += field_problems(error, document, policy_schema())
+        else:
+            problems += [document.problem(path, message) for path, message in contradictions(policy)]
+            if not problems:
+                return policy
+    elif not problems:
+        problems.append(document.problem((), "a policy is a mapping of names to values"))
+    raise PolicyError(tuple(sorted(problems, key=lambda problem: (problem.line, problem.column))))
+
+
+def policy_schema() -> dict[str, Any]:
+    """The JSON Schema of a policy file, as published in docs/policy.schema.json."""
+    schema = {"$schema": "https://json-schema.org/draft/2020-12/schema", **Policy.model_json_schema()}
+    return schema | {"title": "cem-hub policy"}
+
+
+DEFAULT_POLICY: str = files("routing").joinpath("default_policy.yaml").read_text(encoding="utf-8")

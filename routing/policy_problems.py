@@ -1,0 +1,152 @@
+"""What can be wrong with a policy beyond its YAML, said so that a manager can mend it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from datetime import timedelta
+from difflib import get_close_matches
+from typing import TYPE_CHECKING, Any
+
+import holidays
+from pydantic import ValidationError
+
+from routing.located_yaml import Document, Path, Problem
+
+if TYPE_CHECKING:
+    from routing.policy import CalendarRules, Policy, Rule
+
+# Names that a policy may use without defining them.
+ALWAYS = "always"
+DEFAULT = "default"
+
+_MESSAGES = {
+    "missing": "is missing",
+    "tuple_type": "write a list, such as [a, b]",
+    "dict_type": "write names and values, one a line",
+    "model_type": "write names and values, one a line",
+}
+
+
+def field_problems(error: ValidationError, document: Document, schema: Mapping[str, Any]) -> list[Problem]:
+    """What pydantic found, in our words and at its place."""
+    problems = []
+    for detail in error.errors(include_url=False):
+        path: Path = tuple(part for part in detail["loc"] if part != "[key]")
+        match detail["type"]:
+            case "extra_forbidden":
+                known = _names_at(schema, path[:-1])
+                message = f"unknown name{_suggest(str(path[-1]), known)}"
+            case "literal_error":
+                expected = detail["ctx"]["expected"].replace(" or ", ", ").split(", ")
+                known = [value.strip("'") for value in expected]
+                message = f"{detail['input']!r} is not known{_suggest(str(detail['input']), known)}"
+            case "value_error":
+                message = str(detail["ctx"]["error"])
+            case kind:
+                message = _MESSAGES.get(kind, detail["msg"].replace("Input should", "should"))
+        problems.append(document.problem(path, message))
+    return problems
+
+
+def contradictions(policy: Policy) -> Iterator[tuple[Path, str]]:
+    """Where parts that are right each for itself do not fit together."""
+    yield from _in_tiers(policy)
+    for name, rules in policy.calendars.items():
+        yield from _in_calendar(("calendars", name), rules)
+    first_use: dict[str, int] = {}
+    for index, rule in enumerate(policy.policies):
+        before = first_use.setdefault(rule.name, index)
+        if before != index:
+            yield ("policies", index, "name"), f"{rule.name!r} is already the name of policies[{before}]"
+        yield from _in_rule(("policies", index), rule, policy)
+    *others, last = policy.policies
+    for index, rule in enumerate(others):
+        if rule.when.matches_all:
+            yield ("policies", index), "has no conditions, so that no policy after it is ever used"
+    if not last.when.matches_all:
+        path = ("policies", len(others), "when")
+        yield path, "the last policy must be for everybody: leave out its conditions"
+    for tier in policy.weights.tier:
+        if tier not in (*policy.tiers, DEFAULT):
+            yield ("weights", "tier", tier), _no_such("tier", tier, (*policy.tiers, DEFAULT))
+
+
+def _in_tiers(policy: Policy) -> Iterator[tuple[Path, str]]:
+    seen: set[str] = set()
+    for index, tier in enumerate(policy.tiers):
+        if tier.casefold() in seen:
+            yield ("tiers", index), f"{tier!r} is given twice"
+        elif tier.casefold() == DEFAULT:
+            yield ("tiers", index), f"{DEFAULT} stands for everybody without a tier and cannot be one"
+        seen.add(tier.casefold())
+
+
+def _in_calendar(path: Path, rules: CalendarRules) -> Iterator[tuple[Path, str]]:
+    if path[-1] == ALWAYS:
+        yield path, f"{ALWAYS} is built in: choose another name"
+    if not any(rules.hours.days):
+        yield (*path, "hours"), "is never open: give hours for at least one weekday"
+    if rules.holidays is None:
+        return
+    supported = holidays.list_supported_countries(include_aliases=True)
+    country, subdivision = rules.holidays.country, rules.holidays.subdivision
+    if country not in supported:
+        yield (*path, "holidays", "country"), _no_such("country", country, supported)
+    elif subdivision is not None and subdivision not in supported[country]:
+        message = _no_such(f"subdivision of {country}", subdivision, supported[country])
+        yield (*path, "holidays", "subdivision"), message
+
+
+def _in_rule(path: Path, rule: Rule, policy: Policy) -> Iterator[tuple[Path, str]]:
+    for index, tier in enumerate(rule.when.tier or ()):
+        if tier not in policy.tiers:
+            yield (*path, "when", "tier", index), _no_such("tier", tier, policy.tiers)
+    if rule.calendar not in (*policy.calendars, ALWAYS):
+        yield (*path, "calendar"), _no_such("calendar", rule.calendar, (*policy.calendars, ALWAYS))
+    rules = policy.calendars.get(rule.calendar)
+    for metric, targets in (
+        ("first_reply_time", rule.first_reply_time),
+        ("next_reply_time", rule.next_reply_time),
+    ):
+        if DEFAULT not in targets:
+            yield (*path, metric), f"has no {DEFAULT}, for everybody whose tier is not named"
+        for tier, target in targets.items():
+            if tier not in (*policy.tiers, DEFAULT):
+                yield (*path, metric, tier), _no_such("tier", tier, (*policy.tiers, DEFAULT))
+            if rules is not None and any(rules.hours.days) and target > _open_in_a_year(rules):
+                yield (*path, metric, tier), f"is more than {rule.calendar!r} is open in a year"
+
+
+def _open_in_a_year(rules: CalendarRules) -> timedelta:
+    minutes = sum(interval.end - interval.start for day in rules.hours.days for interval in day)
+    return timedelta(minutes=minutes * 52)
+
+
+def _no_such(what: str, name: str, known: Iterable[str]) -> str:
+    return f"no such {what}: {name!r}{_suggest(name, known)}"
+
+
+def _suggest(name: str, known: Iterable[str]) -> str:
+    known = sorted(known)
+    near = get_close_matches(name, known, n=1, cutoff=0.6)
+    if near:
+        return f"; did you mean {near[0]}?"
+    return f"; known are {', '.join(known)}" if 0 < len(known) <= 20 else ""
+
+
+def _names_at(schema: Mapping[str, Any], path: Path) -> list[str]:
+    """The names that a part of the policy may have, by its JSON Schema."""
+    node: Mapping[str, Any] = schema
+    for part in (*path, None):
+        for option in node.get("anyOf", ()):
+            if "$ref" in option:
+                node = option
+        if "$ref" in node:
+            node = schema["$defs"][node["$ref"].rsplit("/", 1)[-1]]
+        if part is None:
+            break
+        if isinstance(part, int):
+            node = node.get("items", {})
+        else:
+            node = node.get("properties", {}).get(part) or node.get("additionalProperties", {})
+    return list(node.get("properties", ()))

@@ -1,0 +1,147 @@
+"""Facts and policy in, promise and weight with their reasons out."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Iterator
+from datetime import datetime, timedelta
+
+from routing.policy import Handling, Policy, Rule, Weights, When
+from routing.policy_problems import DEFAULT
+from routing.types import Facts, Priority, Reason
+from sentiment.types import Analysis, Intent, IntentLabel, Sentiment, SentimentLabel
+
+
+def prioritise(facts: Facts, waiting_since: datetime, policy: Policy) -> Priority:
+    """What is promised to a customer who has waited since then, and what keeping it is worth.
+
+    Raises: routing.calendars.NeverOpen, where exceptions leave a calendar next to no open time for years.
+    """
+    threshold = policy.weights.confidence_threshold
+    tier = policy.known_tier(facts.tier)
+    rule = next(rule for rule in policy.policies if _matches(rule.when, facts, tier, threshold))
+    target = _target(rule, facts, tier)
+    calendar = policy.calendar(rule.calendar)
+    due_at = calendar.deadline(waiting_since, target)
+    reasons = tuple(_reasons(facts, tier, policy.weights))
+    return Priority(
+        metric=facts.metric,
+        policy=rule.name,
+        target_seconds=int(target.total_seconds()),
+        due_at=due_at,
+        second_due_at=calendar.deadline(due_at, target),
+        weight=math.prod(reason.factor for reason in reasons),
+        reasons=reasons,
+        work_seconds=_work_seconds(facts.analysis, policy.handling, threshold),
+    )
+
+
+def _matches(when: When, facts: Facts, tier: str | None, threshold: float) -> bool:
+    analysis = facts.analysis
+    return (
+        (when.channel is None or facts.channel in when.channel)
+        and (when.channel_kind is None or facts.channel_kind in when.channel_kind)
+        and (when.tier is None or tier in when.tier)
+        and _at_least(facts.spend_percentile, when.spend_percentile_at_least)
+        and _at_least(facts.followers, when.followers_at_least)
+        and (when.sentiment is None or _sure_sentiment(analysis, threshold) in when.sentiment)
+        and (when.language is None or _sure_language(analysis, threshold) in when.language)
+        and (
+            when.intent is None
+            or any(intent.label in when.intent for intent in _sure_intents(analysis, threshold))
+        )
+    )
+
+
+def _at_least(value: float | None, bound: float | None) -> bool:
+    return bound is None or (value is not None and value >= bound)
+
+
+def _sure_sentiment(analysis: Analysis | None, threshold: float) -> SentimentLabel | None:
+    sure = analysis is not None and analysis.sentiment.confidence >= threshold
+    return analysis.sentiment.label if analysis is not None and sure else None
+
+
+def _sure_language(analysis: Analysis | None, threshold: float) -> str | None:
+    sure = analysis is not None and analysis.language_confidence >= threshold
+    return analysis.language if analysis is not None and sure else None
+
+
+def _sure_intents(analysis: Analysis | None, threshold: float) -> Iterable[Intent]:
+    return [i for i in analysis.intents if i.confidence >= threshold] if analysis is not None else []
+
+
+def _target(rule: Rule, facts: Facts, tier: str | None) -> timedelta:
+    targets = rule.first_reply_time if facts.metric == "first_reply_time" else rule.next_reply_time
+    return targets.get(tier or DEFAULT, targets[DEFAULT])
+
+
+def _work_seconds(analysis: Analysis | None, handling: Handling, threshold: float) -> int:
+    known = (handling.by_intent.get(intent.label) for intent in _sure_intents(analysis, threshold))
+    expected = max((duration for duration in known if duration is not None), default=handling.default)
+    return math.ceil(expected.total_seconds() * handling.factor)
+
+
+def _reasons(facts: Facts, tier: str | None, weights: Weights) -> Iterator[Reason]:
+    yield _tier_reason(facts.tier, tier, weights)
+    if facts.spend_percentile is not None:
+        for spend in sorted(weights.spend, key=lambda band: band.top):
+            if facts.spend_percentile >= 100 - spend.top:
+                yield Reason(spend.factor, f"top {spend.top:g} % by spend")
+                break
+    if facts.followers is not None:
+        for followers in sorted(weights.followers, key=lambda band: -band.at_least):
+            if facts.followers >= followers.at_least:
+                yield Reason(followers.factor, f"{facts.followers:,} followers")
+                break
+    if facts.analysis is None:
+        yield Reason(1.0, "not read by the model yet")
+    else:
+        yield from _sentiment_reason(facts.analysis.sentiment, weights)
+        yield from _intent_reason(facts.analysis, weights)
+
+
+def _tier_reason(given: str | None, tier: str | None, weights: Weights) -> Reason:
+    if tier is not None:
+        return Reason(weights.tier.get(tier, 1.0), tier[0].upper() + tier[1:])
+    text = f"tier {given[:40]!r} is not in the policy" if given else "no tier"
+    return Reason(weights.tier.get(DEFAULT, 1.0), text)
+
+
+def _sentiment_reason(sentiment: Sentiment, weights: Weights) -> Iterator[Reason]:
+    label = sentiment.label
+    if label is None and sentiment.scores:
+        label, _ = max(sentiment.scores.items(), key=lambda item: item[1])
+    if label is None:
+        yield Reason(1.0, "sentiment left out: the model cannot tell")
+    elif label in weights.sentiment:
+        sure = sentiment.confidence
+        if sentiment.label is None or not sure >= weights.confidence_threshold:
+            yield Reason(1.0, f"sentiment left out: {label} only {sure:.2f} sure")
+        else:
+            yield _scaled(weights.sentiment[label], label, sure)
+
+
+def _intent_reason(analysis: Analysis, weights: Weights) -> Iterator[Reason]:
+    """Of the intents that the policy has a factor for, the sure one with the highest counts."""
+    weighty = [intent for intent in analysis.intents if intent.label in weights.intent]
+    sure = [intent for intent in weighty if intent.confidence >= weights.confidence_threshold]
+    if sure:
+        yield max(
+            (_scaled(weights.intent[i.label], _in_words(i.label), i.confidence) for i in sure),
+            key=lambda reason: reason.factor,
+        )
+    elif weighty:
+        best = weighty[0]
+        yield Reason(1.0, f"intent left out: {_in_words(best.label)} only {best.confidence:.2f} sure")
+    elif not analysis.intents:
+        yield Reason(1.0, "intent left out: the model cannot tell")
+
+
+def _scaled(full: float, text: str, confidence: float) -> Reason:
+    """A factor counts as far as the model is sure; two decimals, so that a manager can multiply it again."""
+    return Reason(round(1 + (full - 1) * min(confidence, 1.0), 2), f"{text} ({confidence:.2f} sure)")
+
+
+def _in_words(label: IntentLabel) -> str:
+    return label.replace("_", " ")
