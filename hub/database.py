@@ -129,7 +129,9 @@ class Database:
         self.url = url
         self.engine = _engine(url)
         self.nudge = nudge
-        self._write = sessionmaker(self.engine.execution_options(sqlite_begin="BEGIN IMMEDIATE"), expire_on_commit=False)
+        self._write = sessionmaker(
+            self.engine.execution_options(sqlite_begin="BEGIN IMMEDIATE"), expire_on_commit=False
+        )
         self._read = sessionmaker(self.engine.execution_options(sqlite_begin="BEGIN"), expire_on_commit=False)
 
     @property

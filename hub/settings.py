@@ -17,26 +17,36 @@ class Settings(BaseSettings):
 
     model_config = SettingsConfigDict(env_prefix="HUB_", env_file=".env", extra="ignore", frozen=True)
 
-    home: Path = Field(Path("var"), description="Folder for the database, the generated secret and the outboxes.")
+    home: Path = Field(
+        Path("var"), description="Folder for the database, the generated secret and the outboxes."
+    )
     database_url: str = Field(
-        "", description="SQLAlchemy URL, `postgresql+psycopg://…` or `sqlite:///…`; empty: `hub.db` in `home`."
+        "",
+        description="SQLAlchemy URL, `postgresql+psycopg://…` or `sqlite:///…`; empty: `hub.db` in `home`.",
     )
     broker_url: str = Field(
-        "", description="Celery broker, `redis://…` or `amqp://…`; empty: background work runs in the web process."
+        "",
+        description="Celery broker, `redis://…` or `amqp://…`; empty: background work runs in the web process.",
     )
     secret_key: SecretStr | None = Field(
         None, description="Signs sessions and encrypts stored secrets; empty: generated once into `home`."
     )
     policy_file: Path | None = Field(
-        None, description="The policy in YAML; empty: `policy.yaml` in `home` if there, else the built-in one."
+        None,
+        description="The policy in YAML; empty: `policy.yaml` in `home` if there, else the built-in one.",
     )
     public_url: str = Field("http://127.0.0.1:8000", description="Where people reach the hub; used in links.")
     secure_cookies: bool = Field(False, description="Send cookies over HTTPS only; set it behind TLS.")
     model: str = Field(
-        "default", description="The sentiment model: `default`, a Hugging Face model id, or a folder with one."
+        "default",
+        description="The sentiment model: `default`, a Hugging Face model id, or a folder with one.",
     )
-    intent_model: str = Field("", description="A model of its own for intents, where `model` is not the default.")
-    model_threads: int = Field(0, ge=0, description="CPU threads for the model; 0: as many as there are cores.")
+    intent_model: str = Field(
+        "", description="A model of its own for intents, where `model` is not the default."
+    )
+    model_threads: int = Field(
+        0, ge=0, description="CPU threads for the model; 0: as many as there are cores."
+    )
     analysis_batch: int = Field(64, ge=1, le=1024, description="How many messages are scored together.")
     analysis_lease_seconds: int = Field(
         300, ge=1, description="After this long an unfinished batch is claimed again by another worker."
@@ -44,7 +54,9 @@ class Settings(BaseSettings):
     delivery_lease_seconds: int = Field(
         120, ge=1, description="After this long an unfinished sending counts as interrupted."
     )
-    delivery_attempts: int = Field(8, ge=1, description="How often a refused delivery is tried before it fails.")
+    delivery_attempts: int = Field(
+        8, ge=1, description="How often a refused delivery is tried before it fails."
+    )
     broker_visibility_seconds: int = Field(
         600, ge=1, description="Redis only: after this long a task of a killed worker is handed out again."
     )

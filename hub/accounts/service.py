@@ -75,7 +75,9 @@ def create_token(session: Session, user: User, name: str, now: datetime) -> str:
 def revoke_tokens(session: Session, user: User, name: str, now: datetime) -> int:
     """End all of a user's tokens of this name; how many there were."""
     found = session.scalars(
-        select(ApiToken).where(ApiToken.user_id == user.id, ApiToken.name == name, ApiToken.revoked_at.is_(None))
+        select(ApiToken).where(
+            ApiToken.user_id == user.id, ApiToken.name == name, ApiToken.revoked_at.is_(None)
+        )
     ).all()
     for token in found:
         token.revoked_at = now

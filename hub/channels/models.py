@@ -12,7 +12,7 @@ from hub.database import Base, EncryptedJson, JsonColumn, UtcDateTime
 
 
 class Channel(Base):
-    """One connected account of a connector. `secrets` holds the credentials of its configuration, encrypted."""
+    """One connected account of a connector. Its credentials are `secrets`, encrypted."""
 
     __tablename__ = "channels"
     __table_args__ = (CheckConstraint("kind IN ('social', 'mail', 'ticket')", name="kind"),)

@@ -35,7 +35,9 @@ def add_channel(
             field="name",
         )
     if connector not in connector_names():
-        raise Invalid(f"no connector {connector!r}; there are {', '.join(connector_names())}", field="connector")
+        raise Invalid(
+            f"no connector {connector!r}; there are {', '.join(connector_names())}", field="connector"
+        )
     if session.scalar(select(Channel.id).where(Channel.name == name)):
         raise Conflict(f"there is a channel {name!r} already", field="name")
     plain, secret = _split(connector, config or {})
@@ -75,7 +77,9 @@ def _split(connector: str, config: Mapping[str, Any]) -> tuple[dict[str, Any], d
     try:
         checked = config_type.model_validate(dict(config))
     except ValidationError as error:
-        problems = "; ".join(f"{'.'.join(map(str, e['loc'])) or 'config'}: {e['msg']}" for e in error.errors())
+        problems = "; ".join(
+            f"{'.'.join(map(str, e['loc'])) or 'config'}: {e['msg']}" for e in error.errors()
+        )
         raise Invalid(f"configuration of {connector}: {problems}", field="config") from error
     plain = checked.model_dump(mode="json", exclude_unset=True)
     secret = {}
@@ -94,4 +98,8 @@ def _is_secret(value: Any) -> bool:
 
 
 def _reveal(value: Any) -> Any:
-    return value.get_secret_value() if isinstance(value, SecretStr) else [item.get_secret_value() for item in value]
+    return (
+        value.get_secret_value()
+        if isinstance(value, SecretStr)
+        else [item.get_secret_value() for item in value]
+    )

@@ -1,7 +1,7 @@
 """Delivering replies: claim, send with no transaction open, store what came of it.
 
-A reply leaves at most once. The vendor's "no" is tried again with back-off; where nobody can know whether the vendor has
-it (a crash, a cut connection), the hub looks, and if it cannot see, it says so and waits for a person.
+A reply leaves at most once. The vendor's "no" is tried again with back-off; where nobody can know whether the
+vendor has it (a crash, a cut connection), the hub looks, and if it cannot see, it says so and waits for a person.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from hub import log
 from hub.channels.models import Channel
 from hub.channels.service import open_connector
 from hub.clock import utcnow
-from hub.conversations.clocks import recount
+from hub.conversations.clocks import reply_failed
 from hub.conversations.models import Conversation, DeliveryAttempt, Message
 from hub.conversations.service import get_conversation
 from hub.customers.models import CustomerIdentity
@@ -84,7 +84,9 @@ def mark_sent(session: Session, message: Message, now: datetime) -> None:
     _must_be(message, "unknown", "failed")
     message.delivery, message.deliver_at, message.leased_until = "sent", None, None
     session.add(
-        DeliveryAttempt(message_id=message.id, started_at=now, finished_at=now, outcome="sent", detail="marked as sent")
+        DeliveryAttempt(
+            message_id=message.id, started_at=now, finished_at=now, outcome="sent", detail="marked as sent"
+        )
     )
 
 
@@ -219,9 +221,7 @@ def _store(session: Session, settings: Settings, claim: _Claim, outcome: _Outcom
         channel.last_error, channel.last_error_at = outcome.detail, now
     if message.delivery == "failed":
         # The customer has no answer: the clock goes on from where it was, and somebody must look.
-        if conversation.status not in ("closed",):
-            conversation.status = "open"
-            recount(session, conversation, now)
+        reply_failed(session, conversation, message)
         place(session, [conversation], active_policy(session), now)
     conversation.updated_at = now
     logger.info("delivery", message_id=message.id, outcome=message.delivery, tries=tries)

@@ -45,7 +45,9 @@ class Conversation(Base):
         UniqueConstraint("channel_id", "thread_key", "customer_id"),
         _partial("ix_conversations_queue", "reply_by", "id", where="reply_by IS NOT NULL"),
         # What `next` walks: the same order without what somebody has.
-        _partial("ix_conversations_pick", "reply_by", "id", where="reply_by IS NOT NULL AND owner_id IS NULL"),
+        _partial(
+            "ix_conversations_pick", "reply_by", "id", where="reply_by IS NOT NULL AND owner_id IS NULL"
+        ),
         _partial("ix_conversations_owner_id", "owner_id", where="owner_id IS NOT NULL"),
         _partial("ix_conversations_snoozed_until", "snoozed_until", where="snoozed_until IS NOT NULL"),
         Index("ix_conversations_customer_id", "customer_id"),
@@ -68,7 +70,8 @@ class Conversation(Base):
 
     waiting_since: Mapped[datetime | None] = mapped_column(UtcDateTime)
     first_replied_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
-    last_reply_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    last_incoming_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    answered_until: Mapped[datetime | None] = mapped_column(UtcDateTime)
     solved_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
 
     promise_id: Mapped[int | None]
@@ -95,8 +98,9 @@ class Conversation(Base):
 class Promise(Base):
     """One answer owed: from the moment the customer began to wait to the moment it is due by policy.
 
-    Open while neither `met_at` nor `cancelled_at` is set. `breached_at` is set when it falls due unanswered and stays;
-    `late_by_seconds` counts time of its calendar. A promise answered late is breached, not met.
+    Open while neither `met_at` nor `cancelled_at` is set. `breached_at` is `due_at` once that passed unanswered, and stays:
+    a late answer sets `met_at` too. `cancelled_at` is when the wait ended without an answer. `reply_id` is the message
+    that answered. `late_by_seconds` counts time of the promise's calendar.
     """
 
     __tablename__ = "promises"
@@ -120,11 +124,11 @@ class Promise(Base):
     target_seconds: Mapped[int]
     due_at: Mapped[datetime] = mapped_column(UtcDateTime)
     second_due_at: Mapped[datetime] = mapped_column(UtcDateTime)
-    replied_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     met_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     breached_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     cancelled_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     late_by_seconds: Mapped[int | None]
+    reply_id: Mapped[int | None] = mapped_column(index=True)
 
 
 class Message(Base):

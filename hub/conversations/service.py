@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 
 from connectors.registry import connector_type
 from hub.accounts.models import User
-from hub.conversations.clocks import recount, settle_by_reply, settle_by_solving
+from hub.conversations.clocks import change_status, message_came
 from hub.conversations.models import STATUSES, Conversation, Message
 from hub.database import nudge
 from hub.errors import Conflict, Invalid, NotFound
@@ -77,10 +77,11 @@ def reply(
     )
     session.add(message)
     session.flush()
-    settle_by_reply(session, conversation, now, now=now)
+    message_came(session, conversation, message, now)
     if conversation.owner_id is None:
         _own(conversation, user, now)
-    _change_status(session, conversation, then, now)
+    change_status(session, conversation, then, now)
+    place(session, [conversation], active_policy(session), now)
     nudge(session, "deliver")
     return message
 
@@ -126,7 +127,13 @@ def release(
         return
     conversation.owner_id = conversation.owned_since = None
     conversation.updated_at = now
-    _activity(session, conversation, f"Given back: {why}" if user is None else f"{user.name} gave it back", user, now)
+    _activity(
+        session,
+        conversation,
+        f"Given back: {why}" if user is None else f"{user.name} gave it back",
+        user,
+        now,
+    )
     nudge(session, "plan")
 
 
@@ -142,33 +149,13 @@ def set_status(
     """Change the status. Raises: Invalid where there is no such status, Conflict where it cannot come next."""
     if status not in SETTABLE:
         raise Invalid(f"status {status!r} is none of {', '.join(SETTABLE)}", field="status")
-    if conversation.status == "closed":
-        raise Conflict("a closed conversation stays closed")
-    if status == "snoozed" and (snoozed_until is None or snoozed_until <= now):
-        raise Invalid("snoozing needs a moment to come", field="snoozed_until")
-    if status == conversation.status and status != "snoozed":
-        return
     before = conversation.status
-    _change_status(session, conversation, status, now, snoozed_until)
+    if status == before and status != "snoozed":
+        return
+    change_status(session, conversation, status, now, snoozed_until)
+    place(session, [conversation], active_policy(session), now)
     who = user.name if user else "The hub"
     _activity(session, conversation, f"{who}: {_words(before)} → {_words(status)}", user, now)
-
-
-def _change_status(
-    session: Session,
-    conversation: Conversation,
-    status: str,
-    now: datetime,
-    snoozed_until: datetime | None = None,
-) -> None:
-    reopened = conversation.status == "solved" and status not in ("solved", "closed")
-    conversation.status = status
-    conversation.snoozed_until = snoozed_until if status == "snoozed" else None
-    if status in ("solved", "closed"):
-        settle_by_solving(session, conversation, now)
-    elif reopened:
-        recount(session, conversation, now)
-    place(session, [conversation], active_policy(session), now)
 
 
 def _own(conversation: Conversation, user: User, now: datetime) -> None:
@@ -177,7 +164,9 @@ def _own(conversation: Conversation, user: User, now: datetime) -> None:
     conversation.updated_at = now
 
 
-def _activity(session: Session, conversation: Conversation, text: str, user: User | None, now: datetime) -> None:
+def _activity(
+    session: Session, conversation: Conversation, text: str, user: User | None, now: datetime
+) -> None:
     session.add(
         Message(
             channel_id=conversation.channel_id,

@@ -131,7 +131,9 @@ def _import(
                 except _BadRow as error:
                     report.errors.append(RowError(line, error.column, str(error)))
                 except IntegrityError:
-                    report.errors.append(RowError(line, "", "contradicts what is stored; see the rows before it"))
+                    report.errors.append(
+                        RowError(line, "", "contradicts what is stored; see the rows before it")
+                    )
                 else:
                     setattr(report, outcome, getattr(report, outcome) + 1)
                     touched.add(customer_id)
@@ -164,17 +166,16 @@ def _rows(
             yield reader.line_num + 1, row
 
 
-def _customer_row(
-    session: Session, row: Mapping[str, str], policy: Policy, now: datetime
-) -> tuple[str, int]:
+def _customer_row(session: Session, row: Mapping[str, str], policy: Policy, now: datetime) -> tuple[str, int]:
     external_id = _required(row, "customer_id")
     values: dict[str, Any] = {}
     if name := row.get("name"):
         values["name"] = name
     if tier := row.get("tier"):
-        if tier.lower() not in policy.tiers:
+        known = policy.known_tier(tier)
+        if known is None:
             raise _BadRow("tier", f"tier {tier!r} is none of the policy's: {', '.join(policy.tiers)}")
-        values["tier"] = tier.lower()
+        values["tier"] = known
     if points := row.get("points"):
         values["points"] = _integer("points", points)
     if currency := row.get("currency"):
@@ -251,10 +252,10 @@ def _event_row(session: Session, row: Mapping[str, str], policy: Policy, now: da
         if amount is None:
             raise _BadRow("amount", f"a {kind} needs an amount")
         currency = _currency(currency)
-        rate = Decimal(1) if currency == policy.currency else policy.exchange_rates.get(currency)
-        if rate is None:
-            raise _BadRow("currency", f"the policy has no exchange rate for {currency}")
-        base_amount = (amount * Decimal(rate)).quantize(Decimal("0.01"))
+        try:
+            base_amount = policy.base_amount(amount, currency).quantize(Decimal("0.01"))
+        except KeyError:
+            raise _BadRow("currency", f"the policy has no exchange rate for {currency}") from None
     details: dict[str, Any] = {}
     if items := row.get("items"):
         details["items"] = items
@@ -331,7 +332,9 @@ def _amount(text: str) -> Decimal | None:
     except InvalidOperation:
         raise _BadRow("amount", f"{text!r} is not an amount such as 129.90") from None
     if not amount.is_finite() or amount < 0 or amount >= Decimal(10) ** 15:
-        raise _BadRow("amount", f"{text!r} is not an amount: give it without a sign, the kind says the direction")
+        raise _BadRow(
+            "amount", f"{text!r} is not an amount: give it without a sign, the kind says the direction"
+        )
     return amount.quantize(Decimal("0.01"))
 
 

@@ -27,7 +27,12 @@ class Customer(Base):
 
     __tablename__ = "customers"
     __table_args__ = (
-        Index("ix_customers_spend_12m", "spend_12m", postgresql_where=text("spend_12m > 0"), sqlite_where=text("spend_12m > 0")),
+        Index(
+            "ix_customers_spend_12m",
+            "spend_12m",
+            postgresql_where=text("spend_12m > 0"),
+            sqlite_where=text("spend_12m > 0"),
+        ),
         Index("ix_customers_name", "name", "id"),
     )
 

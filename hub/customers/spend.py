@@ -21,7 +21,9 @@ def refresh_spend(session: Session, customer_ids: Collection[int], now: datetime
         for row in session.execute(
             select(
                 Event.customer_id,
-                func.sum(case((Event.kind == "return", -Event.base_amount), else_=Event.base_amount)).label("spend"),
+                func.sum(case((Event.kind == "return", -Event.base_amount), else_=Event.base_amount)).label(
+                    "spend"
+                ),
                 func.min(Event.occurred_at).label("oldest_at"),
             )
             .where(

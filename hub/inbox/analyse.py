@@ -29,12 +29,16 @@ def analyse(hub: Hub) -> int:
     claimed = _claim(hub)
     if not claimed:
         return 0
-    analyses = _score(scorer, [text for _, _, text in claimed], alone=any(tries > 1 for _, tries, _ in claimed))
+    analyses = _score(
+        scorer, [text for _, _, text in claimed], alone=any(tries > 1 for _, tries, _ in claimed)
+    )
     now = utcnow()
     with hub.database.session() as session:
         messages = session.scalars(
             select(Message)
-            .where(Message.id.in_([message_id for message_id, _, _ in claimed]), Message.analysed_at.is_(None))
+            .where(
+                Message.id.in_([message_id for message_id, _, _ in claimed]), Message.analysed_at.is_(None)
+            )
             .with_for_update()
         ).all()
         known = {message.id: message for message in messages}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from hashlib import sha256
 from typing import Any
@@ -14,7 +14,7 @@ from sqlalchemy.orm import Session, joinedload
 
 from connectors.base import Batch, InboundMessage, Rejected
 from hub.channels.models import Channel
-from hub.conversations.clocks import customer_wrote, we_wrote
+from hub.conversations.clocks import message_came
 from hub.conversations.models import Conversation, Message
 from hub.customers.identities import resolve_authors
 from hub.customers.models import Customer
@@ -51,13 +51,12 @@ def receive(session: Session, channel_id: int, batch: Batch, now: datetime) -> R
     result = Received(received=len(batch.items))
     messages: list[InboundMessage] = []
     for item in batch.items:
-        problem = item if isinstance(item, Rejected) else _unstorable(item, now)
-        if problem is None:
-            assert isinstance(item, InboundMessage)
-            messages.append(item)
-        else:
+        problem = item if isinstance(item, Rejected) else unstorable(item, now)
+        if problem is not None:
             keep_reject(session, channel, problem, now)
             result.rejected += 1
+        elif isinstance(item, InboundMessage):
+            messages.append(_of_channel(item, channel))
 
     fresh = _without_known(session, channel, messages)
     result.duplicates = len(messages) - len(fresh)
@@ -92,19 +91,25 @@ def keep_reject(session: Session, channel: Channel, rejected: Rejected, now: dat
         session.flush()
 
 
-def _without_known(
-    session: Session, channel: Channel, messages: Sequence[InboundMessage]
-) -> list[InboundMessage]:
-    ids = list({message.external_id for message in messages})
+def known_ids(session: Session, channel_id: int, ids: Sequence[str]) -> set[str]:
+    """Which of these external ids the channel has."""
     known: set[str] = set()
-    for start in range(0, len(ids), 500):
+    unique = list(dict.fromkeys(ids))
+    for start in range(0, len(unique), 500):
         known.update(
             session.scalars(
                 select(Message.external_id).where(
-                    Message.channel_id == channel.id, Message.external_id.in_(ids[start : start + 500])
+                    Message.channel_id == channel_id, Message.external_id.in_(unique[start : start + 500])
                 )
             )
         )
+    return known
+
+
+def _without_known(
+    session: Session, channel: Channel, messages: Sequence[InboundMessage]
+) -> list[InboundMessage]:
+    known = known_ids(session, channel.id, [message.external_id for message in messages])
     fresh = []
     for message in messages:
         if message.external_id not in known:
@@ -127,7 +132,9 @@ def _store(session: Session, channel: Channel, fresh: Sequence[InboundMessage], 
         conversation = threads.find(item, customers.get(index))
         if conversation is None:
             detail = "the brand's own message answers no conversation that is known"
-            keep_reject(session, channel, Rejected(_raw(item), "answers_nothing", detail, item.external_id), now)
+            keep_reject(
+                session, channel, Rejected(_raw(item), "answers_nothing", detail, item.external_id), now
+            )
             unmatched += 1
             continue
         message = _message(channel, item, now)
@@ -141,13 +148,10 @@ def _store(session: Session, channel: Channel, fresh: Sequence[InboundMessage], 
     touched: dict[int, Conversation] = {}
     for item, conversation, message in sorted(stored, key=lambda row: row[2].sent_at):
         touched[conversation.id] = conversation
-        if not item.incoming:
-            we_wrote(session, conversation, message.sent_at, automatic=item.automatic, now=now)
-        else:
-            newest = conversation.newest_message
-            if newest is None or newest.sent_at <= message.sent_at:
-                conversation.newest_message = message
-            customer_wrote(conversation, message.sent_at, automatic=item.automatic)
+        newest = conversation.newest_message
+        if item.incoming and (newest is None or newest.sent_at <= message.sent_at):
+            conversation.newest_message = message
+        message_came(session, conversation, message, now)
     session.flush()
     # In the queue at once, by value alone; the mood refines the place when the model has read it.
     place(session, list(touched.values()), active_policy(session), now)
@@ -209,7 +213,9 @@ class _Threads:
 
     def find(self, item: InboundMessage, customer: Customer | None) -> Conversation | None:
         """The conversation `item` goes to, made where there is none; None for an answer of ours to nothing."""
-        replied_to = next((self._by_message[ref] for ref in item.in_reply_to if ref in self._by_message), None)
+        replied_to = next(
+            (self._by_message[ref] for ref in item.in_reply_to if ref in self._by_message), None
+        )
         if customer is None:
             if replied_to is not None or item.thread_key is None:
                 return replied_to
@@ -275,15 +281,30 @@ def _message(channel: Channel, item: InboundMessage, now: datetime) -> Message:
         sent_at=min(item.sent_at or now, now),
         received_at=now,
         delivery=None if item.incoming else "sent",
-        analysed_at=None,
+        # Said, so that nobody asks the database for it.
+        analysis=None,
     )
+
+
+def _of_channel(item: InboundMessage, channel: Channel) -> InboundMessage:
+    """A handle without a network is one of this channel's."""
+    if item.author is None or all(i.place or i.kind not in ("handle", "external") for i in item.author.identities):
+        return item
+    place = channel.config.get("network") or channel.name
+    identities = tuple(
+        replace(identity, place=place)
+        if identity.kind in ("handle", "external") and not identity.place
+        else identity
+        for identity in item.author.identities
+    )
+    return replace(item, author=replace(item.author, identities=identities))
 
 
 def _subject_key(subject: str | None) -> str:
     return _REPLY_MARK.sub("", subject or "").strip().lower()
 
 
-def _unstorable(item: InboundMessage, now: datetime) -> Rejected | None:
+def unstorable(item: InboundMessage, now: datetime) -> Rejected | None:
     """What a database cannot hold or a clock cannot count, whichever connector let it through."""
     strings = [item.external_id, item.text, item.subject or "", item.html or "", item.thread_key or ""]
     if item.author:
@@ -293,7 +314,9 @@ def _unstorable(item: InboundMessage, now: datetime) -> Rejected | None:
     try:
         "".join(strings).encode()
     except UnicodeEncodeError:
-        return Rejected(_raw(item), "bad_encoding", "the message holds half characters", _clean(item.external_id))
+        return Rejected(
+            _raw(item), "bad_encoding", "the message holds half characters", _clean(item.external_id)
+        )
     if len(item.external_id) > 998:
         return Rejected(_raw(item), "bad_id", "the id is longer than 998 characters", item.external_id[:100])
     if item.sent_at is not None and item.sent_at > now + FUTURE:

@@ -58,7 +58,7 @@ def active_policy(session: Session) -> ActivePolicy:
     return ActivePolicy(version.id, _parsed(version.source))
 
 
-def _newest() -> Select[tuple[PolicyVersion]]:
+def _newest() -> Select[PolicyVersion]:
     return select(PolicyVersion).order_by(PolicyVersion.activated_at.desc(), PolicyVersion.id.desc()).limit(1)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
-from sqlalchemy import bindparam, func, or_, select, update
+from sqlalchemy import bindparam, func, inspect, or_, select, update
 from sqlalchemy.orm import Session
 
 from hub.accounts.models import User
@@ -29,7 +29,7 @@ def plan_queue(hub: Hub) -> int:
             return 0
     with hub.database.reading() as session:
         policy = active_policy(session).policy
-        agents = agents_on_duty(session, now, timedelta(seconds=policy.assignment.away_after_seconds))
+        agents = agents_on_duty(session, now, policy.assignment.away_after)
         rows = session.execute(
             select(
                 Conversation.id,
@@ -76,8 +76,9 @@ def plan_queue(hub: Hub) -> int:
         if moved:
             # Only where nothing happened since: what was answered or placed anew meanwhile waits for the next plan.
             session.connection().execute(
-                update(Conversation.__table__).where(
-                    Conversation.id == bindparam("place_id"), Conversation.reply_by == bindparam("old_reply_by")
+                update(inspect(Conversation).local_table).where(
+                    Conversation.id == bindparam("place_id"),
+                    Conversation.reply_by == bindparam("old_reply_by"),
                 ),
                 moved,
             )
@@ -96,14 +97,19 @@ def plan_queue(hub: Hub) -> int:
 
 def agents_on_duty(session: Session, now: datetime, away_after: timedelta) -> int:
     """How many people who answer were seen lately and are not away."""
-    return session.scalar(
-        select(func.count()).select_from(User).where(
-            User.role.in_(("agent", "social")),
-            User.disabled_at.is_(None),
-            User.away.is_(False),
-            User.seen_at > now - away_after,
+    return (
+        session.scalar(
+            select(func.count())
+            .select_from(User)
+            .where(
+                User.role.in_(("agent", "social")),
+                User.disabled_at.is_(None),
+                User.away.is_(False),
+                User.seen_at > now - away_after,
+            )
         )
-    ) or 0
+        or 0
+    )
 
 
 def _take_turn(session: Session, now: datetime) -> bool:
@@ -112,8 +118,9 @@ def _take_turn(session: Session, now: datetime) -> bool:
         update(PlanSummary)
         .where(PlanSummary.id == 1, or_(PlanSummary.planned_at <= now - APART, PlanSummary.planned_at > now))
         .values(planned_at=now)
+        .returning(PlanSummary.id)
     )
-    if taken.rowcount:
+    if taken.scalar() is not None:
         return True
     if session.get(PlanSummary, 1) is None:
         session.add(PlanSummary(id=1, planned_at=now))

@@ -44,6 +44,9 @@ def place(
             active.policy,
         )
         promise = promises.get((conversation.id, priority.metric, conversation.waiting_since))
+        if promise is None and _is_open(conversation.promise, priority.metric):
+            # The same wait, which turned out to have begun earlier.
+            promise = conversation.promise
         if promise is None:
             promise = Promise(
                 conversation_id=conversation.id,
@@ -158,13 +161,22 @@ def _open_promises(
     return {(promise.conversation_id, promise.metric, promise.started_at): promise for promise in found}
 
 
+def _is_open(promise: Promise | None, metric: Metric) -> bool:
+    return (
+        promise is not None
+        and promise.metric == metric
+        and promise.met_at is None
+        and promise.cancelled_at is None
+    )
+
+
 def _fill(promise: Promise, conversation: Conversation, priority: Priority, now: datetime) -> None:
     promise.policy = priority.policy
     promise.tier = conversation.customer.tier
     promise.target_seconds = priority.target_seconds
     promise.due_at = priority.due_at
     promise.second_due_at = priority.second_due_at
-    promise.replied_at = promise.met_at = promise.cancelled_at = None
-    promise.late_by_seconds = None
+    assert conversation.waiting_since is not None
+    promise.started_at = conversation.waiting_since
     if promise.due_at > now:
         promise.breached_at = None

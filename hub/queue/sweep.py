@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from sqlalchemy import or_, select, update
 from sqlalchemy.orm import Session
@@ -31,7 +31,7 @@ def sweep(hub: Hub) -> int:
 
 
 def _mark_breached(session: Session, now: datetime) -> int:
-    marked = session.execute(
+    marked = session.scalars(
         update(Promise)
         .where(
             Promise.due_at <= now,
@@ -40,9 +40,10 @@ def _mark_breached(session: Session, now: datetime) -> int:
             Promise.cancelled_at.is_(None),
         )
         .values(breached_at=Promise.due_at)
+        .returning(Promise.id)
         .execution_options(synchronize_session=False)
     )
-    return int(marked.rowcount)
+    return len(marked.all())
 
 
 def _wake_snoozed(session: Session, now: datetime) -> int:
@@ -58,7 +59,7 @@ def _wake_snoozed(session: Session, now: datetime) -> int:
 
 
 def _release_absent(session: Session, now: datetime) -> int:
-    absent_after = timedelta(seconds=active_policy(session).policy.assignment.release_after_seconds)
+    absent_after = active_policy(session).policy.assignment.release_after
     left = session.scalars(
         select(Conversation)
         .join(User, User.id == Conversation.owner_id)

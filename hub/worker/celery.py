@@ -22,7 +22,9 @@ def celery_app(settings: Settings) -> Celery:
     from hub.worker.jobs import JOBS
 
     if not settings.broker_url:
-        raise ValueError("HUB_BROKER_URL is not set: without a broker, `hub serve` does the background work itself")
+        raise ValueError(
+            "HUB_BROKER_URL is not set: without a broker, `hub serve` does the background work itself"
+        )
     app = Celery("hub", broker=settings.broker_url)
     app.conf.update(
         task_ignore_result=True,

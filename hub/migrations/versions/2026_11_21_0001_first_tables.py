@@ -44,8 +44,10 @@ def upgrade() -> None:
         sa.Column("language", sa.String(length=10), nullable=True),
         sa.Column("joined_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("followers", sa.Integer(), nullable=True),
-        sa.Column("spend_12m", sa.Numeric(precision=18, scale=2), nullable=False),
+        sa.Column("spend_12m", sa.Numeric(18, 2).with_variant(sa.BigInteger(), "sqlite"), nullable=False),
+        sa.Column("spend_until", sa.DateTime(timezone=True), nullable=True),
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("changed_at", sa.DateTime(timezone=True), nullable=False),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_customers")),
         sa.UniqueConstraint("external_id", name=op.f("uq_customers_external_id")),
     )
@@ -58,6 +60,7 @@ def upgrade() -> None:
         postgresql_where=sa.text("spend_12m > 0"),
         sqlite_where=sa.text("spend_12m > 0"),
     )
+    op.create_index(op.f("ix_customers_spend_until"), "customers", ["spend_until"], unique=False)
     op.create_table(
         "plans",
         sa.Column("id", sa.Integer(), nullable=False),
@@ -129,10 +132,12 @@ def upgrade() -> None:
         sa.Column("newest_message_id", sa.Integer(), nullable=True),
         sa.Column("waiting_since", sa.DateTime(timezone=True), nullable=True),
         sa.Column("first_replied_at", sa.DateTime(timezone=True), nullable=True),
-        sa.Column("last_reply_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("last_incoming_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("answered_until", sa.DateTime(timezone=True), nullable=True),
         sa.Column("solved_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("promise_id", sa.Integer(), nullable=True),
         sa.Column("policy_version_id", sa.Integer(), nullable=True),
+        sa.Column("placed_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("weight", sa.Float(), nullable=True),
         sa.Column("reasons", sa.JSON().with_variant(JSONB(), "postgresql"), nullable=True),
         sa.Column("work_seconds", sa.Integer(), nullable=True),
@@ -202,9 +207,9 @@ def upgrade() -> None:
         sa.Column("external_id", sa.String(length=300), nullable=False),
         sa.Column("kind", sa.String(length=20), nullable=False),
         sa.Column("occurred_at", sa.DateTime(timezone=True), nullable=False),
-        sa.Column("amount", sa.Numeric(precision=18, scale=2), nullable=True),
+        sa.Column("amount", sa.Numeric(18, 2).with_variant(sa.BigInteger(), "sqlite"), nullable=True),
         sa.Column("currency", sa.String(length=3), nullable=True),
-        sa.Column("base_amount", sa.Numeric(precision=18, scale=2), nullable=True),
+        sa.Column("base_amount", sa.Numeric(18, 2).with_variant(sa.BigInteger(), "sqlite"), nullable=True),
         sa.Column("place", sa.String(length=200), nullable=True),
         sa.Column("details", sa.JSON().with_variant(JSONB(), "postgresql"), nullable=False),
         sa.CheckConstraint(
@@ -344,11 +349,11 @@ def upgrade() -> None:
         sa.Column("target_seconds", sa.Integer(), nullable=False),
         sa.Column("due_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("second_due_at", sa.DateTime(timezone=True), nullable=False),
-        sa.Column("replied_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("met_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("breached_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("cancelled_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("late_by_seconds", sa.Integer(), nullable=True),
+        sa.Column("reply_id", sa.Integer(), nullable=True),
         sa.CheckConstraint(
             "metric IN ('first_reply_time', 'next_reply_time')", name=op.f("ck_promises_metric")
         ),
@@ -374,6 +379,7 @@ def upgrade() -> None:
         postgresql_where=sa.text("met_at IS NULL AND breached_at IS NULL AND cancelled_at IS NULL"),
         sqlite_where=sa.text("met_at IS NULL AND breached_at IS NULL AND cancelled_at IS NULL"),
     )
+    op.create_index(op.f("ix_promises_reply_id"), "promises", ["reply_id"], unique=False)
     op.create_index("ix_promises_started_at", "promises", ["started_at"], unique=False)
     op.create_table(
         "analyses",
@@ -419,6 +425,7 @@ def downgrade() -> None:
     op.drop_table("delivery_attempts")
     op.drop_table("analyses")
     op.drop_index("ix_promises_started_at", table_name="promises")
+    op.drop_index(op.f("ix_promises_reply_id"), table_name="promises")
     op.drop_index(
         "ix_promises_due_at",
         table_name="promises",
@@ -488,6 +495,7 @@ def downgrade() -> None:
     op.drop_index(op.f("ix_policy_versions_activated_at"), table_name="policy_versions")
     op.drop_table("policy_versions")
     op.drop_table("plans")
+    op.drop_index(op.f("ix_customers_spend_until"), table_name="customers")
     op.drop_index(
         "ix_customers_spend_12m",
         table_name="customers",

@@ -1,0 +1,122 @@
+"""The clocks of a stored conversation: what `routing.clocks` decides, with the promises it settles."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import cast
+
+from sqlalchemy import ColumnElement, select
+from sqlalchemy.orm import Session
+
+from hub.conversations.models import Conversation, Message, Promise
+from hub.errors import Conflict
+from hub.policies.service import active_policy
+from routing import clocks
+from routing.clocks import ConversationState, NotAllowed
+from routing.types import Status
+
+
+def message_came(session: Session, conversation: Conversation, message: Message, now: datetime) -> None:
+    """Move the clocks by a message of either side. A reply that the hub is to send was written in the hub."""
+    after = clocks.take_message(
+        _state(conversation),
+        message.sent_at,
+        incoming=message.direction == "incoming",
+        private=message.private,
+        automatic=message.automatic,
+        elsewhere=message.direction == "outgoing" and message.user_id is None,
+    )
+    if message.direction == "outgoing" and after.waiting_since != conversation.waiting_since:
+        _settle(session, conversation, now, reply=message)
+    _store(conversation, after, now)
+
+
+def change_status(
+    session: Session,
+    conversation: Conversation,
+    status: str,
+    now: datetime,
+    snoozed_until: datetime | None = None,
+) -> None:
+    """Choose a status; solving ends the wait, and taking that back lets it go on. Raises: Conflict."""
+    before = _state(conversation)
+    try:
+        after = clocks.set_status(before, cast("Status", status), now, snoozed_until)
+    except NotAllowed as error:
+        raise Conflict(str(error)) from None
+    if before.waiting_since is not None and after.waiting_since is None:
+        _settle(session, conversation, now)
+    solved_at = conversation.solved_at
+    _store(conversation, after, now)
+    if before.status == "solved" and status not in ("solved", "closed") and solved_at is not None:
+        _resume(session, conversation, Promise.cancelled_at == solved_at)
+
+
+def reply_failed(session: Session, conversation: Conversation, message: Message) -> None:
+    """The customer never got this answer: the wait goes on from where it began, back in the queue."""
+    if conversation.status != "closed":
+        conversation.status = "open"
+        conversation.snoozed_until = None
+        _resume(session, conversation, Promise.reply_id == message.id)
+
+
+def _resume(session: Session, conversation: Conversation, which: ColumnElement[bool]) -> None:
+    promise = session.scalar(
+        select(Promise)
+        .where(Promise.conversation_id == conversation.id, which)
+        .order_by(Promise.id.desc())
+        .limit(1)
+    )
+    if promise is None:
+        return
+    if conversation.promise is not None and conversation.promise is not promise:
+        # What the customer wrote since belongs to the wait that goes on.
+        session.delete(conversation.promise)
+    promise.met_at = promise.cancelled_at = promise.reply_id = promise.late_by_seconds = None
+    conversation.promise = promise
+    conversation.waiting_since = promise.started_at
+    if promise.metric == "first_reply_time":
+        conversation.first_replied_at = None
+
+
+def _settle(
+    session: Session, conversation: Conversation, now: datetime, *, reply: Message | None = None
+) -> None:
+    promise = conversation.promise
+    if promise is None:
+        return
+    settled = clocks.settle(
+        promise.due_at,
+        promise.target_seconds,
+        active_policy(session).policy.calendar_of(promise.policy),
+        now=now,
+        met_at=reply.sent_at if reply else None,
+    )
+    promise.met_at = settled.met_at
+    promise.breached_at = settled.breached_at
+    promise.late_by_seconds = settled.late_by_seconds if settled.breached_at else None
+    promise.reply_id = reply.id if reply else None
+    promise.cancelled_at = None if reply else now
+    conversation.promise = None
+
+
+def _state(conversation: Conversation) -> ConversationState:
+    return ConversationState(
+        status=cast("Status", conversation.status),
+        waiting_since=conversation.waiting_since,
+        first_replied_at=conversation.first_replied_at,
+        last_incoming_at=conversation.last_incoming_at,
+        answered_until=conversation.answered_until,
+        snoozed_until=conversation.snoozed_until,
+    )
+
+
+def _store(conversation: Conversation, state: ConversationState, now: datetime) -> None:
+    if state.status == "solved" and conversation.status != "solved":
+        conversation.solved_at = now
+    conversation.status = state.status
+    conversation.waiting_since = state.waiting_since
+    conversation.first_replied_at = state.first_replied_at
+    conversation.last_incoming_at = state.last_incoming_at
+    conversation.answered_until = state.answered_until
+    conversation.snoozed_until = state.snoozed_until

@@ -1,0 +1,151 @@
+"""What every request goes through: the hub, one transaction, who asks, and errors in a form that fits the asker."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from http import HTTPStatus
+from typing import Annotated, Any
+from urllib.parse import quote
+
+from fastapi import Depends, FastAPI, Request, Response
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse, RedirectResponse
+from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
+from sqlalchemy.orm import Session
+from starlette.exceptions import HTTPException
+
+from hub import log
+from hub.accounts.models import User
+from hub.accounts.service import heartbeat, needs_heartbeat, user_of_token
+from hub.clock import utcnow
+from hub.errors import Forbidden, HubError, Unauthorized
+from hub.runtime import Hub
+from hub.web.render import page_response
+
+logger = log.get(__name__)
+PROBLEM = "application/problem+json"
+SAFE_METHODS = ("GET", "HEAD", "OPTIONS")
+bearer = HTTPBearer(auto_error=False, description="A token from `hub users token`.")
+
+
+def hub_of(request: Request) -> Hub:
+    """The running hub."""
+    hub: Hub = request.app.state.hub
+    return hub
+
+
+def _session(request: Request) -> Iterator[Session]:
+    database = hub_of(request).database
+    with database.reading() if request.method in SAFE_METHODS else database.session() as session:
+        yield session
+
+
+# Of scope "function": the transaction ends, and is committed, before the answer leaves.
+SessionDep = Annotated[Session, Depends(_session, scope="function")]
+HubDep = Annotated[Hub, Depends(hub_of)]
+
+
+def _token_user(
+    request: Request,
+    session: SessionDep,
+    credentials: Annotated[HTTPAuthorizationCredentials | None, Depends(bearer)],
+) -> User:
+    if credentials is None:
+        raise Unauthorized("this needs a token: Authorization: Bearer hub_…")
+    user = user_of_token(session, credentials.credentials)
+    _seen(request, session, user)
+    return user
+
+
+def _page_user(request: Request, session: SessionDep) -> User:
+    user = session.get(User, request.session.get("user_id", 0))
+    if user is None or user.disabled_at is not None:
+        request.session.clear()
+        raise Unauthorized("sign in first")
+    _seen(request, session, user)
+    return user
+
+
+def _seen(request: Request, session: Session, user: User) -> None:
+    now = utcnow()
+    if needs_heartbeat(user, now):
+        if request.method in SAFE_METHODS:
+            session.rollback()
+            with hub_of(request).database.session() as writing:
+                heartbeat(writing, user.id, now)
+        else:
+            heartbeat(session, user.id, now)
+
+
+ApiUser = Annotated[User, Depends(_token_user, scope="function")]
+PageUser = Annotated[User, Depends(_page_user, scope="function")]
+
+
+def same_origin(request: Request) -> None:
+    """Refuse what another site makes a browser send: the browser says so itself (Fetch Metadata, W3C).
+
+    Browsers without it send `Origin`, which must then be ours. Raises: Forbidden.
+    """
+    if request.method in SAFE_METHODS:
+        return
+    site = request.headers.get("sec-fetch-site")
+    if site is not None:
+        if site not in ("same-origin", "none"):
+            raise Forbidden("this request came from another site")
+        return
+    origin = request.headers.get("origin")
+    if origin is not None and origin.partition("://")[2] != request.headers.get("host"):
+        raise Forbidden("this request came from another site")
+
+
+def is_api(request: Request) -> bool:
+    """Whether a program asks, not a person."""
+    return request.url.path.startswith(("/api/", "/webhooks/", "/healthz", "/readyz"))
+
+
+def problem(status: int, title: str, detail: str, extra: dict[str, Any] | None = None) -> JSONResponse:
+    """An error for programs, after RFC 9457."""
+    body = {"type": "about:blank", "title": title, "status": status, "detail": detail, **(extra or {})}
+    headers = {"WWW-Authenticate": "Bearer"} if status == HTTPStatus.UNAUTHORIZED else None
+    return JSONResponse(body, status, headers, media_type=PROBLEM)
+
+
+def _answer(
+    request: Request, status: int, title: str, detail: str, extra: dict[str, Any] | None = None
+) -> Response:
+    if is_api(request):
+        return problem(status, title, detail, extra)
+    if status == HTTPStatus.UNAUTHORIZED:
+        here = request.url.path + (f"?{request.url.query}" if request.url.query else "")
+        target = f"/sign-in?next={quote(here if request.method in SAFE_METHODS else '/')}"
+        if "hx-request" in request.headers:
+            return Response(status_code=401, headers={"HX-Redirect": target})
+        return RedirectResponse(target, status_code=303)
+    return page_response(request, "error.html", {"status": status, "title": title, "detail": detail}, status)
+
+
+def install_error_handlers(app: FastAPI) -> None:
+    """Answer every error as a problem to programs, and as a page to people."""
+
+    @app.exception_handler(HubError)
+    def on_hub_error(request: Request, error: HubError) -> Response:
+        return _answer(request, error.status, error.title, error.detail, error.extra)
+
+    @app.exception_handler(HTTPException)
+    def on_http_error(request: Request, error: HTTPException) -> Response:
+        title = HTTPStatus(error.status_code).phrase
+        return _answer(request, error.status_code, title, str(error.detail))
+
+    @app.exception_handler(RequestValidationError)
+    def on_invalid(request: Request, error: RequestValidationError) -> Response:
+        errors = [
+            {"field": ".".join(str(part) for part in each["loc"][1:]), "message": each["msg"]}
+            for each in error.errors()
+        ]
+        detail = "; ".join(f"{each['field']}: {each['message']}" for each in errors)
+        return _answer(request, 422, "Invalid", detail, {"errors": errors})
+
+    @app.exception_handler(Exception)
+    def on_crash(request: Request, error: Exception) -> Response:
+        logger.error("request_failed", method=request.method, path=request.url.path, exc_info=error)
+        return _answer(request, 500, "Internal error", "Something went wrong on our side; it was logged.")
