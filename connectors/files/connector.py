@@ -139,31 +139,25 @@ class FilesConnector:
         outbox = self._config.outbox
         if outbox is None:
             raise Refused("This channel has no outbox folder for replies; set one, or answer elsewhere.")
-        found = self.find_sent(message.idempotency_key)
-        if found is not None:
-            return found
-        target = outbox / _file_name(message.idempotency_key)
         content = json.dumps(asdict(message), ensure_ascii=False, indent=2, default=_iso) + "\n"
         try:
             outbox.mkdir(parents=True, exist_ok=True)
+            found = _in_outbox(outbox, message.idempotency_key)
+            if found is not None:
+                return found
+            target = outbox / _file_name(message.idempotency_key)
             _write_whole(target, content.encode("utf-8", "replace"))
         except OSError as error:
             raise RetryLater(f"The outbox cannot be written: {error.strerror}.") from error
-        return Sent(external_id=message.idempotency_key, detail=f"written to {target.name}")
+        return _sent(message.idempotency_key)
 
     def find_sent(self, idempotency_key: str) -> Sent | None:
         """The reply's file in the outbox. Raises: OutcomeUnknown where the folder cannot be looked into."""
         outbox = self._config.outbox
-        if outbox is None:
-            return None
-        target = outbox / _file_name(idempotency_key)
         try:
-            target.stat()
-        except FileNotFoundError:
-            return None
+            return None if outbox is None else _in_outbox(outbox, idempotency_key)
         except OSError as error:
             raise OutcomeUnknown(f"The outbox cannot be read: {error.strerror}.") from error
-        return Sent(external_id=idempotency_key, detail=f"written to {target.name}")
 
 
 class _Occurrences:
@@ -217,6 +211,18 @@ def _file_name(key: str) -> str:
     # A key that is no plain file name (a slash, dots, too long) must not leave the folder.
     plain = _SAFE_KEY.fullmatch(key) is not None
     return f"{key if plain else hashlib.sha256(key.encode('utf-8', 'replace')).hexdigest()}.json"
+
+
+def _in_outbox(outbox: Path, key: str) -> Sent | None:
+    try:
+        (outbox / _file_name(key)).stat()
+    except FileNotFoundError:
+        return None
+    return _sent(key)
+
+
+def _sent(key: str) -> Sent:
+    return Sent(external_id=key, detail=f"written to {_file_name(key)}")
 
 
 def _iso(value: Any) -> str:

@@ -150,7 +150,7 @@ def _message(
         raise BadRecord("missing_author", "The record does not say who wrote it.")
     name = words("author_name")
     sent_at = value("sent_at")
-    parent = words("in_reply_to")
+    thread, parent = words("thread"), words("in_reply_to")
     language = words("language")
     external_id = words("external_id")
     return InboundMessage(
@@ -159,7 +159,7 @@ def _message(
         author=_author(author, name, words("followers"), rules.network) if author else None,
         sent_at=None if sent_at in (None, "") else moment(sent_at, rules.zone, rules.now),
         subject=words("subject"),
-        thread_key=words("thread"),
+        thread_key=known_id(thread) if thread else None,
         in_reply_to=(known_id(parent),) if parent else (),
         incoming=_incoming(value("incoming")),
         meta={"language": language} if language else {},
