@@ -19,8 +19,8 @@ from hub.accounts.models import User
 from hub.accounts.service import heartbeat, needs_heartbeat, user_of_token
 from hub.clock import utcnow
 from hub.errors import Forbidden, HubError, Unauthorized
+from hub.pages import bare_page
 from hub.runtime import Hub
-from hub.web.render import page_response
 
 logger = log.get(__name__)
 PROBLEM = "application/problem+json"
@@ -121,7 +121,8 @@ def _answer(
         if "hx-request" in request.headers:
             return Response(status_code=401, headers={"HX-Redirect": target})
         return RedirectResponse(target, status_code=303)
-    return page_response(request, "error.html", {"status": status, "title": title, "detail": detail}, status)
+    brand = hub_of(request).settings.brand
+    return bare_page(request, "error.html", status, brand=brand, code=status, title=title, detail=detail)
 
 
 def install_error_handlers(app: FastAPI) -> None:

@@ -17,6 +17,7 @@ class Settings(BaseSettings):
 
     model_config = SettingsConfigDict(env_prefix="HUB_", env_file=".env", extra="ignore", frozen=True)
 
+    brand: str = Field("cem-hub", description="The brand's name, as the pages show it.")
     home: Path = Field(
         Path("var"), description="Folder for the database, the generated secret and the outboxes."
     )

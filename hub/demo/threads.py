@@ -163,9 +163,11 @@ def _speaker(who: Person, agent: Agent | None) -> tuple[str, str]:
 def _status(scene: Scene) -> str:
     if scene.status:
         return scene.status
+    if scene.when.anchor != "now":
+        return "solved"
     said = [line.kind for line in scene.lines if line.kind in ("customer", "agent")]
     if said[-1] == "agent":
-        return "solved"
+        return "pending"
     return "open" if "agent" in said else "new"
 
 

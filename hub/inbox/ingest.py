@@ -45,7 +45,9 @@ def ingest_channel(hub: Hub, name: str, kind: str | None) -> int:
                 session, name=name, connector="files", kind=kind, now=utcnow(), config={"outbox": outbox}
             )
         elif channel.connector != "files":
-            raise Invalid(f"channel {name!r} is a {channel.connector} channel, not one for files", field="channel")
+            raise Invalid(
+                f"channel {name!r} is a {channel.connector} channel, not one for files", field="channel"
+            )
         return channel.id
 
 
@@ -117,9 +119,7 @@ def unanalysed(session: Session) -> int:
     return session.scalar(waiting) or 0
 
 
-def _batches(
-    paths: Sequence[Path], config: Mapping[str, Any], mapping: Mapping[str, str]
-) -> Iterator[Batch]:
+def _batches(paths: Sequence[Path], config: Mapping[str, Any], mapping: Mapping[str, str]) -> Iterator[Batch]:
     settings = {**config, "paths": [str(path.absolute()) for path in paths]}
     if mapping:
         settings["map"] = {**config.get("map", {}), **mapping}

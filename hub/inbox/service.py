@@ -288,7 +288,9 @@ def _message(channel: Channel, item: InboundMessage, now: datetime) -> Message:
 
 def _of_channel(item: InboundMessage, channel: Channel) -> InboundMessage:
     """A handle without a network is one of this channel's."""
-    if item.author is None or all(i.place or i.kind not in ("handle", "external") for i in item.author.identities):
+    if item.author is None or all(
+        i.place or i.kind not in ("handle", "external") for i in item.author.identities
+    ):
         return item
     place = channel.config.get("network") or channel.name
     identities = tuple(

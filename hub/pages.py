@@ -1,0 +1,82 @@
+"""What all pages share: who looks, what waits, notices, and the way back."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from fastapi import Request
+from fastapi.responses import HTMLResponse, RedirectResponse, Response
+from sqlalchemy import func, select
+from sqlalchemy.orm import Session
+
+from hub.accounts.models import User
+from hub.clock import utcnow
+from hub.conversations.models import Conversation, Promise
+from hub.inbox.models import Reject
+from hub.runtime import Hub
+from hub.web.render import CONTENT_SECURITY_POLICY, render
+
+THEMES = ("auto", "light", "dark")
+
+
+def page(
+    request: Request, session: Session, user: User, template: str, nav: str, **context: Any
+) -> HTMLResponse:
+    """A page for somebody who is signed in; `nav` is the section to mark."""
+    hub: Hub = request.app.state.hub
+    now = context.pop("now", None) or utcnow()
+    waiting, overdue = session.execute(
+        select(func.count(), func.count().filter(Promise.due_at < now))
+        .select_from(Conversation)
+        .outerjoin(Promise, Promise.id == Conversation.promise_id)
+        .where(Conversation.reply_by.is_not(None))
+    ).one()
+    rejects = session.scalar(select(func.count()).select_from(Reject))
+    return bare_page(
+        request,
+        template,
+        brand=hub.settings.brand,
+        me={
+            "name": user.name,
+            "email": user.email,
+            "role": user.role,
+            "presence": "away" if user.away else "online",
+        },
+        nav=nav,
+        badges={"waiting": waiting, "overdue": overdue, "rejects": rejects},
+        here=request.url.path + (f"?{request.url.query}" if request.url.query else ""),
+        now=now,
+        **context,
+    )
+
+
+def bare_page(request: Request, template: str, status: int = 200, **context: Any) -> HTMLResponse:
+    """A page that needs nobody to be signed in."""
+    theme = request.cookies.get("theme", "auto")
+    context.setdefault("now", utcnow())
+    html = render(
+        template,
+        theme=theme if theme in THEMES else "auto",
+        toasts=request.session.pop("toasts", []) if "session" in request.scope else [],
+        **context,
+    )
+    return HTMLResponse(html, status, {"Content-Security-Policy": CONTENT_SECURITY_POLICY})
+
+
+def toast(
+    request: Request, text: str, kind: str = "good", undo: tuple[str, Mapping[str, str]] | None = None
+) -> None:
+    """Show a notice on the next page; `undo` is the action and its fields."""
+    request.session.setdefault("toasts", []).append(
+        {
+            "kind": kind,
+            "text": text,
+            "undo": {"action": undo[0], "fields": dict(undo[1])} if undo else None,
+        }
+    )
+
+
+def go(url: str) -> Response:
+    """On to another page, after something was done."""
+    return RedirectResponse(url, status_code=303)

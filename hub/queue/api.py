@@ -1,0 +1,140 @@
+"""The queue for programs."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated, Literal
+
+from fastapi import APIRouter, Query
+from pydantic import BaseModel
+
+from hub.clock import utcnow
+from hub.conversations.models import Conversation
+from hub.errors import NotFound
+from hub.http import ApiUser, SessionDep
+from hub.paging import MAX_LIMIT
+from hub.queue.queries import SHOWN, Filters, QueueRow, list_queue, queue_rows, reasons_of
+from hub.queue.service import claim_next
+
+router = APIRouter(prefix="/queue", tags=["queue"])
+
+
+class ReasonOut(BaseModel):
+    factor: float
+    text: str
+
+
+class SentimentOut(BaseModel):
+    label: str | None
+    confidence: float
+
+
+class IntentOut(BaseModel):
+    label: str
+    confidence: float
+
+
+class PromiseOut(BaseModel):
+    metric: str
+    policy: str
+    started_at: datetime
+    target_seconds: int
+    due_at: datetime
+    used_seconds: float
+
+
+class QueueItem(BaseModel):
+    """A waiting conversation: when it will be answered, what it weighs, and why."""
+
+    conversation_id: int
+    channel: str
+    customer_id: int
+    customer: str
+    tier: str | None
+    spend_percentile: float | None
+    subject: str | None
+    preview: str
+    status: str
+    owner: str | None
+    language: str | None
+    sentiment: SentimentOut | None
+    intents: list[IntentOut]
+    waiting_since: datetime
+    promise: PromiseOut
+    reply_by: datetime | None
+    weight: float
+    reasons: list[ReasonOut]
+    gave_way_at: datetime | None
+    gave_way_to: int
+
+
+class QueuePage(BaseModel):
+    items: list[QueueItem]
+    next_cursor: str | None
+
+
+@router.get("")
+def get_queue(
+    user: ApiUser,
+    session: SessionDep,
+    cursor: str | None = None,
+    limit: Annotated[int, Query(ge=1, le=MAX_LIMIT)] = 50,
+    owner: Literal["all", "unowned", "mine"] = "all",
+    channel: str = "",
+    tier: str = "",
+    sentiment: str = "",
+) -> QueuePage:
+    """Waiting conversations, the earliest `reply_by` first."""
+    filters = Filters(owner, user.id, channel, tier, sentiment)
+    found = list_queue(session, filters, utcnow(), cursor=cursor, limit=limit)
+    return QueuePage(items=[to_item(row) for row in found.items], next_cursor=found.next_cursor)
+
+
+@router.post("/next")
+def post_next(user: ApiUser, session: SessionDep) -> QueueItem:
+    """Claim the conversation with the earliest `reply_by`; 404 where nobody waits. No two callers get the same."""
+    now = utcnow()
+    claimed = claim_next(session, user.id, now)
+    if claimed is None:
+        raise NotFound("nobody is waiting")
+    shown = session.get_one(Conversation, claimed.id, options=SHOWN, populate_existing=True)
+    return to_item(queue_rows(session, [shown], now)[0])
+
+
+def to_item(row: QueueRow) -> QueueItem:
+    """A queue row as the API and `hub queue --json` show it."""
+    conversation, analysis = row.conversation, row.analysis
+    assert conversation.waiting_since is not None
+    return QueueItem(
+        conversation_id=conversation.id,
+        channel=conversation.channel.name,
+        customer_id=conversation.customer_id,
+        customer=conversation.customer.name,
+        tier=conversation.customer.tier,
+        spend_percentile=row.spend_percentile,
+        subject=conversation.subject,
+        preview=row.preview,
+        status=conversation.status,
+        owner=conversation.owner.name if conversation.owner else None,
+        language=analysis.language if analysis else None,
+        sentiment=SentimentOut(label=analysis.sentiment, confidence=analysis.sentiment_confidence)
+        if analysis
+        else None,
+        intents=[IntentOut(**intent) for intent in analysis.intents] if analysis else [],
+        waiting_since=conversation.waiting_since,
+        promise=PromiseOut(
+            metric=row.promise.metric,
+            policy=row.promise.policy,
+            started_at=row.promise.started_at,
+            target_seconds=row.promise.target_seconds,
+            due_at=row.promise.due_at,
+            used_seconds=round(row.promise.used_seconds, 1),
+        ),
+        reply_by=conversation.reply_by,
+        weight=conversation.weight or 1.0,
+        reasons=[
+            ReasonOut(factor=reason["factor"], text=reason["text"]) for reason in reasons_of(conversation)
+        ],
+        gave_way_at=conversation.gave_way_at,
+        gave_way_to=conversation.gave_way_to,
+    )
