@@ -14,6 +14,7 @@ from playwright.sync_api import Browser, Page
 
 from hub import migrations
 from hub.database import Database
+from hub.settings import Settings
 from tests.servers import PostgresServer, RedisServer, launch_browser, postgres_server, redis_server
 from tests.servers.process import memory_folder
 from tests.servers.reporting import *  # noqa: F403
@@ -21,6 +22,7 @@ from tests.servers.reporting import *  # noqa: F403
 # The outcome must not depend on who runs the tests. Nothing has imported torch yet, nor read a setting.
 for _name in [name for name in os.environ if name.startswith("HUB_")]:
     del os.environ[_name]
+Settings.model_config["env_file"] = None
 # The folders of `tmp_path` too, so that SQLite need not wait for the disk.
 if memory_folder() is not None:
     os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", str(memory_folder()))
