@@ -4,6 +4,7 @@ PYTHON ?= python3
 VENV   ?= .venv
 BIN    := $(VENV)/bin
 PIP    := $(BIN)/python -m pip
+DATA   ?= ../shared/data
 
 # What an installation is made of: a change in any of it installs anew. The browser's files are built by it.
 SOURCES := pyproject.toml constraints.txt $(shell find hub/web/assets -type f ! -path '*/node_modules/*' 2>/dev/null)
@@ -33,9 +34,9 @@ format: $(VENV)/installed-dev ## put the code in its form
 bench: $(VENV)/installed-dev servers ## measure; the results go to bench-results/
 	$(BIN)/python -m tests.servers -- $(BIN)/hub bench --postgres {postgres} --redis {redis} $(ARGS)
 
-train: $(VENV)/installed-dev ## fit the model's heads anew; DATA is the folder with the training sets
-	$(PIP) install -c constraints.txt -e '.[dev,train]'
-	$(BIN)/python -m sentiment.fit $(DATA)
+train: $(VENV)/installed ## fit the model's heads anew from the data sets in DATA=../shared/data
+	$(PIP) install -c constraints.txt -e '.[train]'
+	$(BIN)/python -m sentiment.train --data $(DATA) $(ARGS)
 
 servers: $(VENV)/installed-dev ## say which servers the tests use; as root with apt, install what is missing
 	@$(BIN)/python -m tests.servers.install
