@@ -19,7 +19,7 @@ from hub.accounts.models import User
 from hub.accounts.service import heartbeat, needs_heartbeat, user_of_token
 from hub.clock import utcnow
 from hub.errors import Forbidden, HubError, Unauthorized
-from hub.pages import bare_page
+from hub.pages import back, bare_page, go, toast
 from hub.runtime import Hub
 
 logger = log.get(__name__)
@@ -121,8 +121,12 @@ def _answer(
         if "hx-request" in request.headers:
             return Response(status_code=401, headers={"HX-Redirect": target})
         return RedirectResponse(target, status_code=303)
+    if request.method not in SAFE_METHODS and status in (400, 409, 422):
+        # Something was asked for that cannot be done: say so where it was asked.
+        toast(request, detail[:1].upper() + detail[1:] + ("" if detail.endswith(".") else "."), "bad")
+        return go(back(request))
     brand = hub_of(request).settings.brand
-    return bare_page(request, "error.html", status, brand=brand, code=status, title=title, detail=detail)
+    return bare_page(request, "error.html", status, brand=brand, reference="", detail=detail)
 
 
 def install_error_handlers(app: FastAPI) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any
+from urllib.parse import urlsplit
 
 from fastapi import Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
@@ -54,7 +55,7 @@ def page(
 def bare_page(request: Request, template: str, status: int = 200, **context: Any) -> HTMLResponse:
     """A page that needs nobody to be signed in."""
     theme = request.cookies.get("theme", "auto")
-    context.setdefault("now", utcnow())
+    context = {"now": utcnow(), "status": status, **context}
     html = render(
         template,
         theme=theme if theme in THEMES else "auto",
@@ -75,6 +76,20 @@ def toast(
             "undo": {"action": undo[0], "fields": dict(undo[1])} if undo else None,
         }
     )
+
+
+def back(request: Request) -> str:
+    """The page of ours that the request came from, else the start."""
+    parts = urlsplit(request.headers.get("referer", "/"))
+    if parts.netloc and parts.netloc != request.headers.get("host"):
+        return "/"
+    return local_path(parts.path + (f"?{parts.query}" if parts.query else ""))
+
+
+def local_path(target: str) -> str:
+    """A path of this hub; anything else leads home, so that no link of ours sends people elsewhere."""
+    fine = target.startswith("/") and not target.startswith(("//", "/\\")) and target.isprintable()
+    return target if fine else "/"
 
 
 def go(url: str) -> Response:

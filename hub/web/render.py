@@ -127,6 +127,22 @@ def sparkline(values: Sequence[float], width: int = 120, height: int = 28) -> st
     return " ".join(f"{i * step:.1f},{(1 - v) / 2 * (height - 4) + 2:.1f}" for i, v in enumerate(values))
 
 
+INTENT_NAMES = {
+    "refund_return": "Refund or return",
+    "billing_payment": "Billing",
+    "cancel_churn": "Cancelling",
+    "loyalty_rewards": "Loyalty",
+    "praise_thanks": "Praise",
+    "feature_suggestion": "Suggestion",
+    "spam_irrelevant": "Spam",
+}
+
+
+def intent(name: str) -> str:
+    """What an agent calls an intent: `praise_thanks` as `Praise`."""
+    return INTENT_NAMES.get(name) or label(name)
+
+
 def label(name: str) -> str:
     """A stored name as people read it: `refund_return` as `Refund return`."""
     return name.replace("_", " ").capitalize()
@@ -150,6 +166,7 @@ FILTERS: tuple[Callable[..., Any], ...] = (
     iso,
     utc,
     sparkline,
+    intent,
     label,
     to_json,
 )

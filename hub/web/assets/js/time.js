@@ -1,4 +1,6 @@
 // Puts moments in the reader's zone and keeps what passes with time up to date, promises included.
+import { words } from "./words.js";
+
 const skew = Date.now() - Date.parse(document.documentElement.dataset.now);
 const locale = navigator.language;
 const clock = new Intl.DateTimeFormat(locale, { hour: "2-digit", minute: "2-digit" });
@@ -6,18 +8,7 @@ const dayClock = new Intl.DateTimeFormat(locale, { day: "numeric", month: "short
 const day = new Intl.DateTimeFormat(locale, { day: "numeric", month: "short", year: "numeric" });
 const full = new Intl.DateTimeFormat(locale, { dateStyle: "full", timeStyle: "short" });
 
-export const now = () => Date.now() - skew;
-
-export function words(seconds) {
-  const s = Math.max(0, Math.round(seconds));
-  if (s < 60) return `${s} s`;
-  const m = Math.floor(s / 60);
-  if (m < 60) return `${m} min`;
-  const h = Math.floor(m / 60);
-  if (h < 24) return m % 60 ? `${h} h ${m % 60} min` : `${h} h`;
-  const d = Math.floor(h / 24);
-  return h % 24 ? `${d} d ${h % 24} h` : `${d} d`;
-}
+const now = () => Date.now() - skew;
 
 function short(seconds) {
   return seconds >= 86400 ? `${Math.floor(seconds / 86400)} d` : words(seconds >= 3600 ? seconds - (seconds % 3600) : seconds);
@@ -55,7 +46,7 @@ function advance(promise) {
   promise.querySelector(".bar rect").setAttribute("width", `${Math.min(100, 100 * share)}%`);
 }
 
-export function refresh(root = document) {
+function refresh(root = document) {
   for (const element of root.querySelectorAll("time[data-when]")) {
     const at = Date.parse(element.dateTime);
     put(element, styles[element.dataset.when](at));

@@ -1,0 +1,283 @@
+"""Conversations for programs."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated, Literal
+
+from fastapi import APIRouter, Header, Query
+from pydantic import BaseModel, Field
+
+from hub.clock import utcnow
+from hub.conversations import delivery, service
+from hub.conversations.models import Conversation, Message
+from hub.conversations.queries import Thread, find_message, find_thread, list_conversations
+from hub.http import ApiUser, SessionDep
+from hub.paging import MAX_LIMIT
+from hub.queue.api import IntentOut, ReasonOut, SentimentOut
+from hub.queue.queries import reasons_of
+
+router = APIRouter(tags=["conversations"])
+
+
+class ConversationOut(BaseModel):
+    """A conversation and where it stands; `reply_by` is set while it is in the queue."""
+
+    id: int
+    channel: str
+    customer_id: int
+    customer: str
+    subject: str | None
+    status: str
+    owner: str | None
+    follows_id: int | None
+    created_at: datetime
+    updated_at: datetime
+    waiting_since: datetime | None
+    first_replied_at: datetime | None
+    snoozed_until: datetime | None
+    reply_by: datetime | None
+    weight: float | None
+    reasons: list[ReasonOut]
+    gave_way_at: datetime | None
+    gave_way_to: int
+
+
+class AnalysisOut(BaseModel):
+    model: str
+    language: str | None
+    sentiment: SentimentOut
+    intents: list[IntentOut]
+    abstained: list[str]
+
+
+class AttemptOut(BaseModel):
+    started_at: datetime
+    finished_at: datetime | None
+    outcome: str
+    detail: str
+
+
+class MessageOut(BaseModel):
+    """A message; `delivery` is set for replies, with a line per try in `attempts`."""
+
+    id: int
+    external_id: str
+    direction: str
+    private: bool
+    automatic: bool
+    author: str | None
+    subject: str | None
+    body: str
+    sent_at: datetime
+    analysis: AnalysisOut | None
+    delivery: str | None
+    attempts: list[AttemptOut]
+
+
+class PromiseOut(BaseModel):
+    metric: str
+    policy: str
+    tier: str | None
+    started_at: datetime
+    target_seconds: int
+    due_at: datetime
+    met_at: datetime | None
+    breached_at: datetime | None
+    cancelled_at: datetime | None
+    late_by_seconds: int | None
+
+
+class ThreadOut(BaseModel):
+    conversation: ConversationOut
+    messages: list[MessageOut]
+    promises: list[PromiseOut]
+
+
+class ConversationPage(BaseModel):
+    items: list[ConversationOut]
+    next_cursor: str | None
+
+
+class ReplyIn(BaseModel):
+    """`status` is what the conversation becomes."""
+
+    text: Annotated[str, Field(min_length=1, max_length=100_000)]
+    status: Literal["pending", "open", "on_hold", "solved"] = "pending"
+
+
+class NoteIn(BaseModel):
+    text: Annotated[str, Field(min_length=1, max_length=100_000)]
+
+
+class ChangeIn(BaseModel):
+    """What to change; what is left out stays. `owned` takes the conversation or gives it back."""
+
+    status: str | None = None
+    snoozed_until: datetime | None = None
+    owned: bool | None = None
+
+
+class DeliveryIn(BaseModel):
+    """What to do about a reply that failed or whose outcome nobody knows."""
+
+    action: Literal["check", "mark_sent", "send_again"]
+
+
+@router.get("/conversations")
+def get_conversations(
+    user: ApiUser,
+    session: SessionDep,
+    cursor: str | None = None,
+    limit: Annotated[int, Query(ge=1, le=MAX_LIMIT)] = 50,
+    view: Literal["all", "open", "mine", "solved"] = "all",
+    search: str = "",
+    customer_id: int | None = None,
+) -> ConversationPage:
+    """Conversations, the one that changed last first."""
+    found = list_conversations(
+        session,
+        view=view,
+        user_id=user.id,
+        search=search,
+        customer_id=customer_id,
+        cursor=cursor,
+        limit=limit,
+    )
+    return ConversationPage(
+        items=[conversation_out(each) for each in found.items], next_cursor=found.next_cursor
+    )
+
+
+@router.get("/conversations/{conversation_id}")
+def get_conversation(user: ApiUser, session: SessionDep, conversation_id: int) -> ThreadOut:
+    """One conversation with its messages, oldest first, and its promises, newest first."""
+    return thread_out(find_thread(session, conversation_id))
+
+
+@router.post("/conversations/{conversation_id}/replies", status_code=201)
+def post_reply(
+    user: ApiUser,
+    session: SessionDep,
+    conversation_id: int,
+    body: ReplyIn,
+    idempotency_key: Annotated[str | None, Header(max_length=200)] = None,
+) -> MessageOut:
+    """Answer the customer. With an `Idempotency-Key` header the same request again sends nothing again."""
+    conversation = service.get_conversation(session, conversation_id)
+    message = service.reply(
+        session,
+        conversation,
+        user=user,
+        text=body.text,
+        now=utcnow(),
+        idempotency_key=idempotency_key,
+        then=body.status,
+    )
+    return message_out(message)
+
+
+@router.post("/conversations/{conversation_id}/notes", status_code=201)
+def post_note(user: ApiUser, session: SessionDep, conversation_id: int, body: NoteIn) -> MessageOut:
+    """Write an internal note."""
+    conversation = service.get_conversation(session, conversation_id)
+    return message_out(service.note(session, conversation, user=user, text=body.text, now=utcnow()))
+
+
+@router.patch("/conversations/{conversation_id}")
+def patch_conversation(
+    user: ApiUser, session: SessionDep, conversation_id: int, body: ChangeIn
+) -> ConversationOut:
+    """Change status or ownership."""
+    now = utcnow()
+    conversation = service.get_conversation(session, conversation_id)
+    if body.owned is True:
+        service.take(session, conversation, user=user, now=now)
+    elif body.owned is False:
+        service.release(session, conversation, user=user, now=now)
+    if body.status is not None:
+        service.set_status(
+            session, conversation, body.status, user=user, now=now, snoozed_until=body.snoozed_until
+        )
+    return conversation_out(conversation)
+
+
+@router.post("/messages/{message_id}/delivery")
+def post_delivery(user: ApiUser, session: SessionDep, message_id: int, body: DeliveryIn) -> MessageOut:
+    """Decide about a reply that failed or whose outcome nobody knows."""
+    act = {
+        "check": delivery.check_again,
+        "mark_sent": delivery.mark_sent,
+        "send_again": delivery.send_again,
+    }[body.action]
+    message = find_message(session, message_id)
+    act(session, message, utcnow())
+    return message_out(message)
+
+
+def conversation_out(conversation: Conversation) -> ConversationOut:
+    """A conversation as the API shows it."""
+    return ConversationOut(
+        id=conversation.id,
+        channel=conversation.channel.name,
+        customer_id=conversation.customer_id,
+        customer=conversation.customer.name,
+        subject=conversation.subject,
+        status=conversation.status,
+        owner=conversation.owner.name if conversation.owner else None,
+        follows_id=conversation.follows_id,
+        created_at=conversation.created_at,
+        updated_at=conversation.updated_at,
+        waiting_since=conversation.waiting_since,
+        first_replied_at=conversation.first_replied_at,
+        snoozed_until=conversation.snoozed_until,
+        reply_by=conversation.reply_by,
+        weight=conversation.weight,
+        reasons=[ReasonOut(factor=each["factor"], text=each["text"]) for each in reasons_of(conversation)],
+        gave_way_at=conversation.gave_way_at,
+        gave_way_to=conversation.gave_way_to,
+    )
+
+
+def message_out(message: Message) -> MessageOut:
+    """A message as the API shows it."""
+    analysis = message.analysis
+    return MessageOut(
+        id=message.id,
+        external_id=message.external_id,
+        direction=message.direction,
+        private=message.private,
+        automatic=message.automatic,
+        author=message.author_name,
+        subject=message.subject,
+        body=message.body,
+        sent_at=message.sent_at,
+        analysis=AnalysisOut(
+            model=analysis.model,
+            language=analysis.language,
+            sentiment=SentimentOut(label=analysis.sentiment, confidence=analysis.sentiment_confidence),
+            intents=[IntentOut(**intent) for intent in analysis.intents],
+            abstained=analysis.abstained,
+        )
+        if analysis
+        else None,
+        delivery=message.delivery,
+        attempts=[
+            AttemptOut(
+                started_at=attempt.started_at,
+                finished_at=attempt.finished_at,
+                outcome=attempt.outcome,
+                detail=attempt.detail,
+            )
+            for attempt in message.attempts
+        ],
+    )
+
+
+def thread_out(thread: Thread) -> ThreadOut:
+    """A thread as the API shows it."""
+    return ThreadOut(
+        conversation=conversation_out(thread.conversation),
+        messages=[message_out(message) for message in thread.messages],
+        promises=[PromiseOut.model_validate(promise, from_attributes=True) for promise in thread.promises],
+    )

@@ -1,0 +1,103 @@
+"""Reading conversations."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import Select, or_, select
+from sqlalchemy.orm import Session, joinedload, selectinload
+
+from hub.conversations.models import Conversation, Message, Promise
+from hub.customers.models import Customer, CustomerIdentity
+from hub.errors import Invalid, NotFound
+from hub.paging import Page, after, page
+from hub.queue.queries import SHOWN
+
+VIEWS = ("all", "open", "mine", "solved")
+
+
+@dataclass(frozen=True, slots=True)
+class Thread:
+    """A conversation with everything that was said in it, oldest first, and every promise, newest first."""
+
+    conversation: Conversation
+    messages: Sequence[Message]
+    promises: Sequence[Promise]
+
+
+def find_thread(session: Session, conversation_id: int) -> Thread:
+    """Everything about one conversation. Raises: NotFound."""
+    conversation = session.scalar(
+        select(Conversation)
+        .where(Conversation.id == conversation_id)
+        .options(*SHOWN, joinedload(Conversation.customer).selectinload(Customer.identities))
+    )
+    if conversation is None:
+        raise NotFound(f"no conversation {conversation_id}")
+    messages = session.scalars(
+        select(Message)
+        .where(Message.conversation_id == conversation_id)
+        .options(joinedload(Message.analysis), selectinload(Message.attempts))
+        .order_by(Message.sent_at, Message.id)
+    ).all()
+    promises = session.scalars(
+        select(Promise).where(Promise.conversation_id == conversation_id).order_by(Promise.started_at.desc())
+    ).all()
+    return Thread(conversation, messages, promises)
+
+
+def list_conversations(
+    session: Session,
+    *,
+    view: str = "all",
+    user_id: int | None = None,
+    search: str = "",
+    customer_id: int | None = None,
+    cursor: str | None = None,
+    limit: int = 50,
+) -> Page[Conversation]:
+    """Conversations, the one that changed last first. Raises: Invalid."""
+    if view not in VIEWS:
+        raise Invalid(f"view {view!r} is none of {', '.join(VIEWS)}", field="view")
+    query = select(Conversation).options(*SHOWN)
+    if view == "open":
+        query = query.where(Conversation.status.not_in(("solved", "closed")))
+    elif view == "mine":
+        query = query.where(Conversation.owner_id == user_id)
+    elif view == "solved":
+        query = query.where(Conversation.status.in_(("solved", "closed")))
+    if customer_id is not None:
+        query = query.where(Conversation.customer_id == customer_id)
+    if words := search.strip():
+        query = _searched(query, words)
+    query = after(query, (Conversation.updated_at, Conversation.id), (datetime, int), cursor, descending=True)
+    return page(session.scalars(query.limit(limit + 1)).all(), limit, lambda each: (each.updated_at, each.id))
+
+
+def find_message(session: Session, message_id: int) -> Message:
+    """One message, locked until this transaction ends. Raises: NotFound."""
+    message = session.scalar(select(Message).where(Message.id == message_id).with_for_update())
+    if message is None:
+        raise NotFound(f"no message {message_id}")
+    return message
+
+
+def _searched(query: Select[Conversation], words: str) -> Select[Conversation]:
+    """Those whose subject, customer or any message holds all of `words` as they stand."""
+    escaped = words.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
+    pattern = f"%{escaped}%"
+    by_identity = select(CustomerIdentity.customer_id).where(
+        CustomerIdentity.value == words.lstrip("@").lower()
+    )
+    said = select(Message.conversation_id).where(Message.body.ilike(pattern, escape="\\"))
+    named = select(Customer.id).where(Customer.name.ilike(pattern, escape="\\"))
+    return query.where(
+        or_(
+            Conversation.subject.ilike(pattern, escape="\\"),
+            Conversation.customer_id.in_(by_identity),
+            Conversation.customer_id.in_(named),
+            Conversation.id.in_(said),
+        )
+    )

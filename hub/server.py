@@ -1,0 +1,224 @@
+"""The web process: pages, API, webhooks, the live stream, and health."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, FastAPI, Request, Response
+from fastapi.responses import JSONResponse
+from fastapi.sse import EventSourceResponse, ServerSentEvent
+from fastapi.staticfiles import StaticFiles
+from sqlalchemy import text
+from starlette.datastructures import MutableHeaders
+from starlette.middleware.sessions import SessionMiddleware
+from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import Message as ASGIMessage
+
+from connectors.base import BadSignature, Delivery
+from hub import __version__
+from hub.accounts import pages as account_pages
+from hub.accounts.models import User
+from hub.accounts.service import heartbeat, needs_heartbeat
+from hub.channels import api as channels_api
+from hub.channels import pages as channel_pages
+from hub.channels.service import find_channel
+from hub.clock import utcnow
+from hub.conversations import api as conversations_api
+from hub.conversations import pages as conversation_pages
+from hub.customers import api as customers_api
+from hub.customers import pages as customer_pages
+from hub.errors import Unauthorized
+from hub.http import HubDep, hub_of, install_error_handlers, problem, same_origin
+from hub.inbox import api as inbox_api
+from hub.inbox import pages as inbox_pages
+from hub.inbox.pushed import accept
+from hub.listening import api as listening_api
+from hub.listening import pages as listening_pages
+from hub.live import LiveChanges
+from hub.queue import api as queue_api
+from hub.queue import pages as queue_pages
+from hub.reports import api as reports_api
+from hub.reports import pages as report_pages
+from hub.runtime import Hub
+from hub.web.render import STATIC
+from hub.worker.embedded import EmbeddedWorker
+
+SESSION_SECONDS = 14 * 24 * 3600
+SECURITY_HEADERS = {
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "same-origin",
+    "X-Frame-Options": "DENY",
+}
+ground = APIRouter()
+
+
+def create_app(hub: Hub, worker: EmbeddedWorker | None = None) -> FastAPI:
+    """The application over an open hub; `worker` does the background work in this process, where there is one."""
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        app.state.live = LiveChanges(hub.database)
+        app.state.live.start()
+        if worker is not None:
+            worker.start(hub)
+        yield
+        await asyncio.to_thread(app.state.live.stop)
+        if worker is not None:
+            await asyncio.to_thread(worker.stop)
+        hub.close()
+
+    app = FastAPI(
+        title="cem-hub",
+        version=__version__,
+        summary="Conversations with customers, in the order in which they should be answered.",
+        docs_url="/api/docs",
+        openapi_url="/api/v1/openapi.json",
+        redoc_url=None,
+        lifespan=lifespan,
+    )
+    app.state.hub = hub
+    app.add_middleware(
+        SessionMiddleware,
+        secret_key=hub.settings.key,
+        session_cookie="hub_session",
+        max_age=SESSION_SECONDS,
+        same_site="lax",
+        https_only=hub.settings.secure_cookies,
+    )
+    install_error_handlers(app)
+    app.mount("/static", _Assets(directory=STATIC), name="static")
+
+    app.add_middleware(_SecurityHeaders)
+    for api in (
+        queue_api,
+        conversations_api,
+        customers_api,
+        listening_api,
+        reports_api,
+        channels_api,
+        inbox_api,
+    ):
+        app.include_router(api.router, prefix="/api/v1")
+    for pages in (
+        account_pages,
+        queue_pages,
+        conversation_pages,
+        customer_pages,
+        listening_pages,
+        report_pages,
+        channel_pages,
+        inbox_pages,
+    ):
+        app.include_router(pages.router, include_in_schema=False, dependencies=[Depends(same_origin)])
+    app.include_router(ground)
+    return app
+
+
+class _SecurityHeaders:
+    """Adds headers to every answer, streams included."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        async def with_headers(message: ASGIMessage) -> None:
+            if message["type"] == "http.response.start":
+                headers = MutableHeaders(scope=message)
+                for name, value in SECURITY_HEADERS.items():
+                    headers.setdefault(name, value)
+            await send(message)
+
+        await self._app(scope, receive, with_headers)
+
+
+class _Assets(StaticFiles):
+    """Built assets carry their content's hash in the name, so they may be kept for ever."""
+
+    def file_response(self, *args, **kwargs) -> Response:  # type: ignore[no-untyped-def]
+        response = super().file_response(*args, **kwargs)
+        if "built" in str(args[0]):
+            response.headers["Cache-Control"] = "public, max-age=31536000, immutable"
+        return response
+
+
+@ground.get("/healthz", tags=["health"])
+def healthz() -> dict[str, str]:
+    """This process is alive."""
+    return {"status": "ok"}
+
+
+@ground.get("/readyz", tags=["health"])
+def readyz(hub: HubDep) -> Response:
+    """The database answers too; 503 while it does not."""
+    try:
+        with hub.database.reading() as session:
+            session.execute(text("SELECT 1"))
+    except Exception as error:
+        return problem(503, "Not ready", f"the database does not answer: {type(error).__name__}")
+    return JSONResponse({"status": "ok"})
+
+
+@ground.post("/webhooks/{name}", tags=["webhooks"], status_code=200)
+async def receive_webhook(request: Request, name: str) -> Response:
+    """A pushed request, signed as Standard Webhooks asks. It is stored before it is answered."""
+    hub = hub_of(request)
+    limit = hub.settings.webhook_max_bytes
+    body = bytearray()
+    async for chunk in request.stream():
+        body += chunk
+        if len(body) > limit:
+            return problem(413, "Too large", f"a request may have {limit} bytes at most")
+    delivery = Delivery(dict(request.headers), bytes(body), utcnow())
+    return await asyncio.to_thread(_accept, hub, name, delivery)
+
+
+def _still_here(hub: Hub, user_id: int) -> None:
+    now = utcnow()
+    with hub.database.reading() as session:
+        user = session.get(User, user_id)
+        due = user is not None and needs_heartbeat(user, now)
+    if due:
+        with hub.database.session() as session:
+            heartbeat(session, user_id, now)
+
+
+def _accept(hub: Hub, name: str, delivery: Delivery) -> Response:
+    with hub.database.session() as session:
+        try:
+            fresh = accept(session, find_channel(session, name), delivery)
+        except BadSignature as error:
+            return problem(401, "Unauthorized", str(error))
+    return JSONResponse({"status": "accepted" if fresh else "known"})
+
+
+def _signed_in(request: Request) -> int:
+    """Who opens a stream; their transaction does not stay open as long as it does."""
+    user_id = int(request.session.get("user_id", 0))
+    with hub_of(request).database.reading() as session:
+        user = session.get(User, user_id)
+        if user is None or user.disabled_at is not None:
+            raise Unauthorized("sign in first")
+    return user_id
+
+
+@ground.get("/live", include_in_schema=False, response_class=EventSourceResponse)
+async def live(
+    request: Request, user_id: Annotated[int, Depends(_signed_in)]
+) -> AsyncIterator[ServerSentEvent]:
+    """What changed, for open pages: `queue`, and `conversation-ID` for each that changed.
+
+    While a page is open its reader counts as here.
+    """
+    hub = hub_of(request)
+    yield ServerSentEvent(comment="open")
+    async for changed in request.app.state.live.changes():
+        if changed is None:
+            await asyncio.to_thread(_still_here, hub, user_id)
+            yield ServerSentEvent(comment="still here")
+            continue
+        yield ServerSentEvent(event="queue", data="changed")
+        for conversation_id in sorted(changed):
+            yield ServerSentEvent(event=f"conversation-{conversation_id}", data="changed")
