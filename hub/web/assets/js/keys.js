@@ -1,5 +1,5 @@
 // One key for each frequent act. An element names its own key: data-key="n" is pressed by n, data-go="q" by g then q.
-let afterG = 0;
+let afterG = -Infinity;
 
 const typing = (element) => element.matches("textarea, select, [contenteditable], input:not([type=radio], [type=checkbox])");
 const visible = (element) => element.checkVisibility({ visibilityProperty: true });
@@ -40,7 +40,7 @@ document.addEventListener("keydown", (event) => {
     return;
   }
   const going = event.timeStamp - afterG < 1200;
-  afterG = 0;
+  afterG = -Infinity;
   const done = going ? press(document.querySelector(`[data-go="${CSS.escape(key)}"]`)) : key.length === 1 && handle(key, target);
   if (done) event.preventDefault();
 });
