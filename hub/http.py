@@ -7,7 +7,7 @@ from http import HTTPStatus
 from typing import Annotated, Any
 from urllib.parse import quote
 
-from fastapi import Depends, FastAPI, Request, Response
+from fastapi import Depends, FastAPI, Path, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, RedirectResponse
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
@@ -43,6 +43,8 @@ def _session(request: Request) -> Iterator[Session]:
 # Of scope "function": the transaction ends, and is committed, before the answer leaves.
 SessionDep = Annotated[Session, Depends(_session, scope="function")]
 HubDep = Annotated[Hub, Depends(hub_of)]
+# The id of a row in an address. A larger number is refused here: a database would fail on it.
+RowId = Annotated[int, Path(ge=1, le=LARGEST)]
 
 
 def _token_user(
