@@ -20,6 +20,7 @@ from hub.accounts.service import heartbeat, needs_heartbeat, user_of_token
 from hub.clock import utcnow
 from hub.errors import Forbidden, HubError, Unauthorized
 from hub.pages import back, bare_page, go, toast
+from hub.paging import LARGEST
 from hub.runtime import Hub
 
 logger = log.get(__name__)

@@ -1,4 +1,4 @@
-"""Keyset paging: a page is found by the key of the row before it, so deep pages cost what the first one costs."""
+"""Keyset paging: a page is found by the key of the row before it; a deep page costs what the first does."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from decimal import Decimal
 from typing import Any, Generic, TypeVar
 
 from sqlalchemy import ColumnElement, Select, tuple_
@@ -16,6 +17,7 @@ from hub.errors import Invalid
 
 Row = TypeVar("Row")
 MAX_LIMIT = 200
+LARGEST = 2**31 - 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,9 +29,8 @@ class Page(Generic[Row]):
 
 
 def encode_cursor(key: Sequence[Any]) -> str:
-    """An opaque, URL-safe text of a row's key."""
-    plain = [value.isoformat() if isinstance(value, datetime) else value for value in key]
-    return urlsafe_b64encode(json.dumps(plain).encode()).decode().rstrip("=")
+    """An opaque, URL-safe text of a row's key: moments, amounts, whole numbers, texts."""
+    return urlsafe_b64encode(json.dumps(list(key), default=str).encode()).decode().rstrip("=")
 
 
 def decode_cursor(cursor: str, types: Sequence[type]) -> list[Any]:
@@ -38,11 +39,16 @@ def decode_cursor(cursor: str, types: Sequence[type]) -> list[Any]:
         values = json.loads(urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)))
         if len(values) != len(types):
             raise ValueError("wrong length")
-        return [
+        key: list[Any] = [
             datetime.fromisoformat(value).astimezone(UTC) if kind is datetime else kind(value)
             for value, kind in zip(values, types, strict=True)
         ]
-    except (ValueError, TypeError) as error:
+        if any(
+            kind in (int, Decimal) and abs(value) > LARGEST for kind, value in zip(types, key, strict=True)
+        ):
+            raise ValueError("no database holds such a number")
+        return key
+    except (ValueError, TypeError, ArithmeticError) as error:
         raise Invalid("this cursor is not one of ours", field="cursor") from error
 
 
@@ -58,7 +64,8 @@ def after(
     if cursor is not None:
         key = decode_cursor(cursor, types)
         row: ColumnElement[Any] = tuple_(*columns)
-        query = query.where(row < tuple_(*key) if descending else row > tuple_(*key))
+        # A plain tuple: its values are then bound as the columns' types.
+        query = query.where(row < tuple(key) if descending else row > tuple(key))
     return query.order_by(*(column.desc() if descending else column.asc() for column in columns))
 
 

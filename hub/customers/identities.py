@@ -54,8 +54,8 @@ def find_by_identities(session: Session, keys: Sequence[Key]) -> dict[Key, int]:
 def resolve_authors(session: Session, authors: Sequence[Author | None], now: datetime) -> list[Customer]:
     """The customer of each author, in order; unknown ones, and those nobody can name, are made.
 
-    A message never links two customers: where an author's identities belong to different ones, the first that is
-    known decides, and only identities that nobody has are added.
+    A message never links two customers: where an author's identities belong to different ones, the first that
+    is known decides, and only identities that nobody has are added.
     """
     keys = [[normalise(identity) for identity in author.identities] if author else [] for author in authors]
     known = find_by_identities(session, [key for several in keys for key in several])

@@ -1,4 +1,4 @@
-"""Importing customers and events from CSV: idempotent, row by row, with an error that names line and column."""
+"""Importing customers and events from CSV: idempotent, row by row, with errors that name line and column."""
 
 from __future__ import annotations
 
@@ -84,10 +84,11 @@ def import_customers(
     now: datetime,
     progress: Callable[[int], None] = lambda rows: None,
 ) -> ImportReport:
-    """Make or update the customers in a CSV file with the columns `CUSTOMER_COLUMNS`; only `customer_id` is required.
+    """Make or update the customers in a CSV file with the columns `CUSTOMER_COLUMNS`.
 
-    `handles` holds `network:@name`, several separated by spaces. An empty cell leaves what is known; a person met in
-    messages only is taken over by the row that names their address, handle, phone or loyalty number.
+    Only `customer_id` is required. `handles` holds `network:@name`, several separated by spaces. An empty
+    cell leaves what is known; a person met in messages only is taken over by the row that names their
+    address, handle, phone or loyalty number.
     Raises: Invalid where the header cannot be used.
     """
     return _import(database, source, CUSTOMER_COLUMNS, {"customer_id"}, progress, _customer_row, policy, now)
@@ -100,9 +101,10 @@ def import_events(
     now: datetime,
     progress: Callable[[int], None] = lambda rows: None,
 ) -> ImportReport:
-    """Store the events in a CSV file with the columns `EVENT_COLUMNS`; an `event_id` that is known is left alone.
+    """Store the events in a CSV file with the columns `EVENT_COLUMNS`; a known `event_id` is left alone.
 
-    `customer` is a customer id, mail address or loyalty number; `occurred_at` is ISO 8601, UTC where it names no offset.
+    `customer` is a customer id, mail address or loyalty number; `occurred_at` is ISO 8601, UTC where it names
+    no offset.
     Raises: Invalid where the header cannot be used.
     """
     required = {"event_id", "customer", "kind", "occurred_at"}

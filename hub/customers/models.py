@@ -6,7 +6,7 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any, Literal, get_args
 
-from sqlalchemy import CheckConstraint, ForeignKey, Index, String, UniqueConstraint, text
+from sqlalchemy import CheckConstraint, ForeignKey, Index, String, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from hub.database import Base, JsonColumn, Money, UtcDateTime
@@ -20,19 +20,15 @@ EVENT_KINDS: tuple[EventKind, ...] = get_args(EventKind)
 class Customer(Base):
     """A person.
 
-    `spend_12m` is purchases less returns of the last 365 days, in the policy's base currency; it is right until
-    `spend_until`, when the oldest of them leaves the window. `changed_at` says since when their conversations may stand
-    in another place. `external_id` is the CRM's; None for somebody met in a message only.
+    `spend_12m` is purchases less returns of the last 365 days, in the policy's currency; it is right until
+    `spend_until`, when one of them leaves the window or enters it. `changed_at` says since when their
+    conversations may stand in another place. `external_id` is the CRM's; None for somebody met in a message
+    only.
     """
 
     __tablename__ = "customers"
     __table_args__ = (
-        Index(
-            "ix_customers_spend_12m",
-            "spend_12m",
-            postgresql_where=text("spend_12m > 0"),
-            sqlite_where=text("spend_12m > 0"),
-        ),
+        Index("ix_customers_spend_12m", "spend_12m", "id"),
         Index("ix_customers_name", "name", "id"),
     )
 
@@ -71,7 +67,7 @@ class CustomerIdentity(Base):
 
 
 class Event(Base):
-    """Anything a customer did. `amount` is as paid, in `currency`; `base_amount` in the policy's base currency."""
+    """Anything a customer did. `amount` is as paid, in `currency`; `base_amount` in the policy's currency."""
 
     __tablename__ = "events"
     __table_args__ = (

@@ -39,7 +39,10 @@ class Reject(Base):
     """A record that could not be read, raw, with its reason; the same record is kept once."""
 
     __tablename__ = "rejects"
-    __table_args__ = (UniqueConstraint("channel_id", "digest"),)
+    __table_args__ = (
+        UniqueConstraint("channel_id", "digest"),
+        Index("ix_rejects_reason", "reason", "id"),
+    )
 
     id: Mapped[int] = mapped_column(primary_key=True)
     channel_id: Mapped[int] = mapped_column(ForeignKey("channels.id"))

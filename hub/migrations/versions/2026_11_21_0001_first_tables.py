@@ -52,14 +52,7 @@ def upgrade() -> None:
         sa.UniqueConstraint("external_id", name=op.f("uq_customers_external_id")),
     )
     op.create_index("ix_customers_name", "customers", ["name", "id"], unique=False)
-    op.create_index(
-        "ix_customers_spend_12m",
-        "customers",
-        ["spend_12m"],
-        unique=False,
-        postgresql_where=sa.text("spend_12m > 0"),
-        sqlite_where=sa.text("spend_12m > 0"),
-    )
+    op.create_index("ix_customers_spend_12m", "customers", ["spend_12m", "id"], unique=False)
     op.create_index(op.f("ix_customers_spend_until"), "customers", ["spend_until"], unique=False)
     op.create_table(
         "plans",
@@ -275,6 +268,7 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name=op.f("pk_rejects")),
         sa.UniqueConstraint("channel_id", "digest", name=op.f("uq_rejects_channel_id_digest")),
     )
+    op.create_index("ix_rejects_reason", "rejects", ["reason", "id"], unique=False)
     op.create_table(
         "messages",
         sa.Column("id", sa.Integer(), nullable=False),
@@ -372,6 +366,14 @@ def upgrade() -> None:
         ),
     )
     op.create_index(
+        "ix_promises_breached_at",
+        "promises",
+        ["breached_at"],
+        unique=False,
+        postgresql_where=sa.text("breached_at IS NOT NULL"),
+        sqlite_where=sa.text("breached_at IS NOT NULL"),
+    )
+    op.create_index(
         "ix_promises_due_at",
         "promises",
         ["due_at"],
@@ -379,8 +381,15 @@ def upgrade() -> None:
         postgresql_where=sa.text("met_at IS NULL AND breached_at IS NULL AND cancelled_at IS NULL"),
         sqlite_where=sa.text("met_at IS NULL AND breached_at IS NULL AND cancelled_at IS NULL"),
     )
+    op.create_index(
+        "ix_promises_met_at",
+        "promises",
+        ["met_at"],
+        unique=False,
+        postgresql_where=sa.text("met_at IS NOT NULL"),
+        sqlite_where=sa.text("met_at IS NOT NULL"),
+    )
     op.create_index(op.f("ix_promises_reply_id"), "promises", ["reply_id"], unique=False)
-    op.create_index("ix_promises_started_at", "promises", ["started_at"], unique=False)
     op.create_table(
         "analyses",
         sa.Column("id", sa.Integer(), nullable=False),
@@ -424,13 +433,24 @@ def downgrade() -> None:
     op.drop_index(op.f("ix_delivery_attempts_message_id"), table_name="delivery_attempts")
     op.drop_table("delivery_attempts")
     op.drop_table("analyses")
-    op.drop_index("ix_promises_started_at", table_name="promises")
     op.drop_index(op.f("ix_promises_reply_id"), table_name="promises")
+    op.drop_index(
+        "ix_promises_met_at",
+        table_name="promises",
+        postgresql_where=sa.text("met_at IS NOT NULL"),
+        sqlite_where=sa.text("met_at IS NOT NULL"),
+    )
     op.drop_index(
         "ix_promises_due_at",
         table_name="promises",
         postgresql_where=sa.text("met_at IS NULL AND breached_at IS NULL AND cancelled_at IS NULL"),
         sqlite_where=sa.text("met_at IS NULL AND breached_at IS NULL AND cancelled_at IS NULL"),
+    )
+    op.drop_index(
+        "ix_promises_breached_at",
+        table_name="promises",
+        postgresql_where=sa.text("breached_at IS NOT NULL"),
+        sqlite_where=sa.text("breached_at IS NOT NULL"),
     )
     op.drop_table("promises")
     op.drop_index(
@@ -448,6 +468,7 @@ def downgrade() -> None:
     op.drop_index("ix_messages_sent_at", table_name="messages")
     op.drop_index("ix_messages_conversation_id_sent_at", table_name="messages")
     op.drop_table("messages")
+    op.drop_index("ix_rejects_reason", table_name="rejects")
     op.drop_table("rejects")
     op.drop_index(
         "ix_receipts_to_process",
@@ -496,12 +517,7 @@ def downgrade() -> None:
     op.drop_table("policy_versions")
     op.drop_table("plans")
     op.drop_index(op.f("ix_customers_spend_until"), table_name="customers")
-    op.drop_index(
-        "ix_customers_spend_12m",
-        table_name="customers",
-        postgresql_where=sa.text("spend_12m > 0"),
-        sqlite_where=sa.text("spend_12m > 0"),
-    )
+    op.drop_index("ix_customers_spend_12m", table_name="customers")
     op.drop_index("ix_customers_name", table_name="customers")
     op.drop_table("customers")
     op.drop_table("channels")
