@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import html as html_entities
 import re
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from email.errors import CloseBoundaryNotFoundDefect, StartBoundaryNotFoundDefect
 from email.headerregistry import Address
@@ -21,14 +22,24 @@ from typing import Any
 import nh3
 
 from connectors.base import Attachment, Author, Identity, InboundMessage, Rejected
-from connectors.fields import MAX_BODY_BYTES, BadRecord, body, clean, content_id, known_id, moment
+from connectors.fields import (
+    MAX_BODY_BYTES,
+    MAX_ID_LENGTH,
+    BadRecord,
+    body,
+    clean,
+    content_id,
+    known_id,
+    moment,
+)
 
 _MAX_HEADER = 4_000
 _MAX_LINES = 1_000_000
 _MAX_PARTS = 1_000
 _MAX_DEPTH = 20
-_MAX_TAGS = 30_000  # nh3 takes a second for this many nested tags, and four times as long for twice as many
+_MAX_TAGS = 20_000  # within each other they cost nh3 about a second; twice as many, four
 _MAX_REFERENCES = 30
+_MAX_ADDRESS = 254  # RFC 5321, 4.5.3.1.3
 
 _MESSAGE_ID = re.compile(r"<\s*([^<>\s]+)\s*>")
 _ADDRESS = re.compile(r"[^\s@<>(),;:\"\\]+@[^\s@<>(),;:\"\\]+")
@@ -51,6 +62,19 @@ _BLOCKS = {
     "h4",
     "h5",
     "h6",
+}
+_UNSEEN = {"script", "style", "title", "head", "template", "noscript"}
+_READ = {
+    "from",
+    "reply-to",
+    "sender",
+    "subject",
+    "date",
+    "message-id",
+    "in-reply-to",
+    "references",
+    "auto-submitted",
+    "precedence",
 }
 _BULK = {"bulk", "junk", "list", "auto_reply"}
 
@@ -84,9 +108,6 @@ def readable(html: str) -> str:
     text = html_entities.unescape(_TAG.sub("", _BREAK.sub("\n", flat))).replace("\xa0", " ")
     lines = [line.strip() for line in text.split("\n")]
     return re.sub(r"\n{3,}", "\n\n", "\n".join(lines)).strip()
-
-
-_UNSEEN = {"script", "style", "title", "head", "template", "noscript"}
 
 
 class _CutHeaders(Compat32):
@@ -125,39 +146,38 @@ def _message(raw: bytes, now: datetime, max_body_bytes: int) -> InboundMessage:
     # Only the root tells: an inner part may lack its end in a mail that is whole.
     if any(isinstance(d, CloseBoundaryNotFoundDefect | StartBoundaryNotFoundDefect) for d in mail.defects):
         raise BadRecord("truncated_mime", "The mail ends before its last part does.")
-    author = _author(mail)
+    headers = _headers(mail)
+    author = _author(headers)
     attachments: list[Attachment] = []
     text, html = _content(mail, attachments)
-    subject = clean(_header(mail, "Subject"), "subject") or None
+    subject = clean(_decoded(headers.get("subject", ""), "Subject"), "subject") or None
     if html is not None and len(html.encode()) > max_body_bytes:
         html = None
     if text.strip() or not (subject or attachments):
         text = body(text, max_body_bytes)
-    message_id = _ids(mail, "Message-ID") or _raw_header(mail, "Message-ID").split()
+    message_id = _ids(headers, "message-id") or headers.get("message-id", "").split()
     return InboundMessage(
         external_id=known_id(message_id[0]) if message_id else content_id(raw),
         text=text,
         author=author,
-        sent_at=_sent_at(mail, now),
+        sent_at=_sent_at(headers, now),
         subject=subject,
         html=clean(html, "HTML") if html is not None else None,
-        in_reply_to=_parents(mail),
-        automatic=_automatic(mail),
+        in_reply_to=_parents(headers),
+        automatic=_automatic(headers) or mail.get_content_type() == "multipart/report",
         attachments=tuple(attachments),
     )
 
 
-def _header(mail: Message, name: str) -> str:
-    """One header, decoded, on one line; empty where it is missing."""
-    return _decoded(_raw_header(mail, name), name)
-
-
-def _raw_header(mail: Message, name: str) -> str:
-    for key, value in mail.raw_items():
-        if key.lower() == name.lower():
+def _headers(mail: Message) -> dict[str, str]:
+    """The headers we read by their lower-case names, as they came but on one line; of several the first."""
+    found: dict[str, str] = {}
+    for name, value in mail.raw_items():
+        key = name.lower()
+        if key in _READ and key not in found:
             source = str(value).encode("utf-8", "surrogateescape")
-            return " ".join(_decode(source, "utf-8").split())
-    return ""
+            found[key] = " ".join(_decode(source, "utf-8").split())
+    return found
 
 
 def _decoded(value: str, name: str) -> str:
@@ -168,51 +188,48 @@ def _decoded(value: str, name: str) -> str:
     return value.encode("utf-8", "replace").decode()
 
 
-def _author(mail: Message) -> Author:
-    for header in ("From", "Reply-To", "Sender"):
-        value = _raw_header(mail, header)
-        for name, address in _addresses(value):
+def _author(headers: Mapping[str, str]) -> Author:
+    for header in ("from", "reply-to", "sender"):
+        for name, address in _addresses(headers.get(header, "")):
             if _ADDRESS.fullmatch(address):
-                shown = clean(" ".join(_decoded(name, "X-Text").split()), "author's name")
-                return Author((Identity("email", clean(address.lower(), "author's address")),), shown or None)
+                shown = clean(" ".join(_decoded(name, "X-Text").split()), "author's name")[:MAX_ID_LENGTH]
+                who = Identity("email", clean(address.lower(), "author's address")[:_MAX_ADDRESS])
+                return Author((who,), shown or None)
     raise BadRecord("missing_author", "The mail does not say from whom it is.")
 
 
 def _addresses(value: str) -> list[tuple[str, str]]:
+    """Names and addresses, as three readers of falling strictness see them."""
     try:
         parsed: tuple[Address, ...] = modern.header_factory("From", value).addresses
-        found = [(address.display_name, address.addr_spec) for address in parsed]
-    except Exception:  # as in parse_mail: the plainer parser and then a pattern take over
+        found = [*((address.display_name, address.addr_spec) for address in parsed), parseaddr(value)]
+    except Exception:  # as in parse_mail
         found = []
     bare = _ADDRESS.search(value)
-    return [*found, parseaddr(value), *([("", bare[0])] if bare else [])]
+    return [*found, *([("", bare[0])] if bare else [])]
 
 
-def _ids(mail: Message, name: str) -> list[str]:
-    return _MESSAGE_ID.findall(_raw_header(mail, name))
+def _ids(headers: Mapping[str, str], name: str) -> list[str]:
+    return _MESSAGE_ID.findall(headers.get(name, ""))
 
 
-def _parents(mail: Message) -> tuple[str, ...]:
-    ids = [*_ids(mail, "In-Reply-To"), *reversed(_ids(mail, "References"))]
-    return tuple(known_id(i) for i in dict.fromkeys(ids))[:_MAX_REFERENCES]
+def _parents(headers: Mapping[str, str]) -> tuple[str, ...]:
+    ids = [*_ids(headers, "in-reply-to"), *reversed(_ids(headers, "references"))]
+    return tuple(known_id(i) for i in list(dict.fromkeys(ids))[:_MAX_REFERENCES])
 
 
-def _sent_at(mail: Message, now: datetime) -> datetime | None:
+def _sent_at(headers: Mapping[str, str], now: datetime) -> datetime | None:
     # A wrong clock at the sender's is common and says nothing against the words.
     try:
-        return moment(_raw_header(mail, "Date"), UTC, now)
+        return moment(headers.get("date", ""), UTC, now)
     except BadRecord:
         return None
 
 
-def _automatic(mail: Message) -> bool:
-    """RFC 3834, the older Precedence, and reports of delivery (RFC 6522)."""
-    submitted = _raw_header(mail, "Auto-Submitted").split(";")[0].strip().lower()
-    return (
-        submitted not in ("", "no")
-        or _raw_header(mail, "Precedence").lower() in _BULK
-        or mail.get_content_type() == "multipart/report"
-    )
+def _automatic(headers: Mapping[str, str]) -> bool:
+    """RFC 3834, and the older Precedence."""
+    submitted = headers.get("auto-submitted", "no").split(";")[0].strip().lower()
+    return submitted != "no" or headers.get("precedence", "").lower() in _BULK
 
 
 def _content(part: Message, attachments: list[Attachment]) -> tuple[str, str | None]:
@@ -227,7 +244,8 @@ def _content(part: Message, attachments: list[Attachment]) -> tuple[str, str | N
             ] if htmls else None
         texts = [text.strip("\r\n") for text, _ in below if text.strip()]
         return "\n\n".join(texts), "\n".join(htmls) or None
-    kind = part.get_content_type()
+    # A part that claims parts and has none is read as what it looks like.
+    kind = part.get_content_type() if part.get_content_maintype() != "multipart" else "text/plain"
     if kind in ("text/plain", "text/html") and part.get_content_disposition() != "attachment":
         text = _text(part)
         return (text, None) if kind == "text/plain" else (readable(text), text)

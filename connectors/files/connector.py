@@ -10,6 +10,7 @@ import sqlite3
 import tempfile
 import zlib
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -113,8 +114,8 @@ class FilesConnector:
         )
         try:
             form = format_of(source)
-            with open_source(source.path) as stream:
-                yield from parse.read(Lines(stream), form, source.name, rules, _Occurrences().count)
+            with open_source(source.path) as stream, closing(_Occurrences()) as seen:
+                yield from parse.read(Lines(stream), form, source.name, rules, seen.count)
         except _DAMAGED as error:
             detail = f"The file cannot be read further: {error}."
             yield Rejected(b"", "damaged_file", detail, source.name)
@@ -177,6 +178,10 @@ class _Occurrences:
             (hashlib.sha256(raw).digest()[:16],),
         ).fetchone()
         return int(row[0])
+
+    def close(self) -> None:
+        """Drop the temporary database."""
+        self._database.close()
 
 
 def _batches(

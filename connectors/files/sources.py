@@ -7,8 +7,9 @@ import os
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from io import BufferedReader
 from pathlib import Path
-from typing import IO, Literal, NamedTuple, cast
+from typing import BinaryIO, Literal, NamedTuple
 
 from connectors.base import BadPayload
 
@@ -55,7 +56,7 @@ class Line(NamedTuple):
 class Lines:
     """The lines of a stream, with the possibility to give some back."""
 
-    def __init__(self, stream: IO[bytes]) -> None:
+    def __init__(self, stream: BinaryIO | BufferedReader | gzip.GzipFile) -> None:
         self._stream = stream
         self._number = 0
         self._returned: list[Line] = []
@@ -123,12 +124,11 @@ def _in_folder(root: Path, skip: Path | None) -> Iterator[Source]:
                 yield Source(path, str(path.relative_to(root)), asked_for=False, in_maildir=inside)
 
 
-def open_source(path: Path) -> IO[bytes]:
+def open_source(path: Path) -> BufferedReader | gzip.GzipFile:
     """The file's content, unpacked where it begins like gzip. Raises: OSError."""
-    stream = path.open("rb")
-    if stream.peek(2)[:2] == _GZIP:
-        return cast(IO[bytes], gzip.open(stream))
-    return stream
+    with path.open("rb") as stream:
+        packed = stream.read(len(_GZIP)) == _GZIP
+    return gzip.GzipFile(path) if packed else path.open("rb")
 
 
 def format_of(source: Source) -> Format:
@@ -140,7 +140,8 @@ def format_of(source: Source) -> Format:
     if source.in_maildir:
         return "eml"
     with open_source(source.path) as stream:
-        head = stream.read(_SNIFF_BYTES).removeprefix(_UTF8_MARK)
+        # One read only: of a damaged file the beginning still tells what it is.
+        head = stream.read1(_SNIFF_BYTES).removeprefix(_UTF8_MARK)
     suffix = Path(source.path.name.lower().removesuffix(".gz")).suffix
     if head.startswith((b"\xff\xfe", b"\xfe\xff")):
         raise BadPayload(f"{source.name}: this is UTF-16; save it as UTF-8.")

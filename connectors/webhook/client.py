@@ -46,6 +46,8 @@ class WebhookClient:
 
     def _request(self, method: str, url: str, delivery_id: str, body: str) -> tuple[int, str | None, bytes]:
         """Status, Retry-After and the beginning of the answer."""
+        if not (delivery_id.isascii() and delivery_id.isprintable()):
+            raise Refused("The key holds characters that no header can hold.")
         stamp = int(self._clock().timestamp())
         headers = {
             "content-type": "application/json",

@@ -58,8 +58,8 @@ class WebhookConfig(Config):
 
     @model_validator(mode="after")
     def _replies_are_signed(self) -> Self:
-        if self.reply_url is not None and self.reply_secret is None:
-            raise ValueError("reply_url needs a reply_secret to sign with")
+        if (self.reply_url is not None or self.status_url is not None) and self.reply_secret is None:
+            raise ValueError("reply_url and status_url need a reply_secret to sign with")
         return self
 
 
@@ -75,7 +75,10 @@ class WebhookConnector:
         self, config: WebhookConfig, clock: Callable[[], datetime] = lambda: datetime.now(UTC)
     ) -> None:
         self._config = config
-        self._clock = clock
+        secret = config.reply_secret
+        self._client = (
+            WebhookClient(secret.get_secret_value(), config.timeout_seconds, clock) if secret else None
+        )
 
     def fetch(self, cursor: Cursor | None) -> Iterator[Batch]:
         """Nothing: messages come by themselves."""
@@ -112,19 +115,13 @@ class WebhookConnector:
         (any other answer but 2xx), OutcomeUnknown (the connection broke or stayed silent after the request
         was sent).
         """
-        if self._config.reply_url is None:
+        if self._config.reply_url is None or self._client is None:
             raise Refused("This channel has no reply_url; set one, or answer elsewhere.")
-        return self._client().push(str(self._config.reply_url), message.idempotency_key, parse.reply(message))
+        return self._client.push(str(self._config.reply_url), message.idempotency_key, parse.reply(message))
 
     def find_sent(self, idempotency_key: str) -> Sent | None:
         """Ask `status_url`. Raises: OutcomeUnknown where there is none, or it does not say."""
-        if self._config.status_url is None:
+        if self._config.status_url is None or self._client is None:
             raise OutcomeUnknown("This channel has no status_url where one could ask.")
-        url = self._config.status_url.replace("{key}", quote(idempotency_key, safe=""))
-        return self._client().ask(url, idempotency_key)
-
-    def _client(self) -> WebhookClient:
-        secret = self._config.reply_secret
-        if secret is None:
-            raise Refused("This channel has no reply_secret to sign with.")
-        return WebhookClient(secret.get_secret_value(), self._config.timeout_seconds, self._clock)
+        url = self._config.status_url.replace("{key}", quote(idempotency_key, safe="", errors="replace"))
+        return self._client.ask(url, idempotency_key)
