@@ -41,7 +41,8 @@ document.addEventListener("click", ({ target }) => {
 
 document.addEventListener("htmx:beforeOnLoad", ({ detail, target }) => {
   const field = target.querySelector?.("textarea[data-draft]");
-  if (!field || detail.xhr.status >= 400) return;
+  // What was refused comes back as the page with a notice of kind "bad".
+  if (!field || detail.xhr.status >= 400 || detail.xhr.responseText.includes('data-kind="bad"')) return;
   localStorage.removeItem(key(field));
   field.value = "";
 });

@@ -2,6 +2,8 @@
 import htmx from "./htmx.js";
 
 const texts = { live: "Live", lost: "Connection lost. Trying again…", connecting: "Connecting…" };
+// The most that the server gives at once.
+const MAX_ROWS = 200;
 let wasLost = false;
 
 function show(state) {
@@ -24,7 +26,7 @@ document.addEventListener("htmx:sseError", () => {
 // A list that was extended by "Show more" asks for as many rows as it shows.
 document.addEventListener("htmx:configRequest", ({ detail, target }) => {
   if (!target.matches("[data-live]")) return;
-  const rows = target.querySelectorAll("[data-row]").length;
+  const rows = Math.min(MAX_ROWS, target.querySelectorAll("[data-row]").length);
   if (rows) detail.parameters.append("limit", rows);
 });
 
