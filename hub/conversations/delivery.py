@@ -1,7 +1,7 @@
 """Delivering replies: claim, send with no transaction open, store what came of it.
 
-A reply leaves at most once. The vendor's "no" is tried again with back-off; where nobody can know whether the
-vendor has it (a crash, a cut connection), the hub looks, and if it cannot see, it says so and waits for a person.
+A reply leaves at most once. The vendor's "no" is tried again with back-off. Where nobody can know whether the
+vendor has it (a crash, a cut connection), the hub looks; if it cannot see, it says so and waits for a person.
 """
 
 from __future__ import annotations
@@ -162,7 +162,7 @@ def _outbound(session: Session, message: Message, conversation: Conversation) ->
 
 
 def _recipient(conversation: Conversation, identities: Sequence[CustomerIdentity]) -> Identity | None:
-    """Where this channel reaches the customer: a mail channel by address, any other by what it knows them by."""
+    """Where this channel reaches the customer: mail by their address, a network by their handle."""
     first: dict[str, IdentityKind] = {"mail": "email", "social": "handle"}
     preferred = first.get(conversation.channel.kind)
     ordered = sorted(identities, key=lambda identity: identity.kind != preferred)

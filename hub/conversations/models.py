@@ -33,10 +33,10 @@ def _partial(name: str, *columns: str, where: str, unique: bool = False) -> Inde
 class Conversation(Base):
     """The thread with one customer on one channel.
 
-    `newest_message_id` is the newest message by the customer, `promise_id` the promise that governs now; neither is a
-    foreign key, since both tables point here.
-    It stands in the queue while `reply_by` is set: it waits for us, and its status is new or open. `weight`,
-    `reasons` and `promise` say why it stands where it stands; `gave_way_at` is set while its first promise is given up.
+    `newest_message_id` is the newest message by the customer, `promise_id` the promise that governs now;
+    neither is a foreign key, since both tables point here. It stands in the queue while `reply_by` is set: it
+    waits for us, and its status is new or open. `weight`, `reasons` and `promise` say why it stands where it
+    stands; `gave_way_at` is set while its first promise is given up.
     """
 
     __tablename__ = "conversations"
@@ -98,9 +98,9 @@ class Conversation(Base):
 class Promise(Base):
     """One answer owed: from the moment the customer began to wait to the moment it is due by policy.
 
-    Open while neither `met_at` nor `cancelled_at` is set. `breached_at` is `due_at` once that passed unanswered, and stays:
-    a late answer sets `met_at` too. `cancelled_at` is when the wait ended without an answer. `reply_id` is the message
-    that answered. `late_by_seconds` counts time of the promise's calendar.
+    Open while neither `met_at` nor `cancelled_at` is set. `breached_at` is `due_at` once that passed
+    unanswered, and stays: a late answer sets `met_at` too. `cancelled_at` is when the wait ended without an
+    answer. `reply_id` is the message that answered. `late_by_seconds` counts time of the promise's calendar.
     """
 
     __tablename__ = "promises"
@@ -136,8 +136,8 @@ class Promise(Base):
 class Message(Base):
     """One post, mail, ticket comment, reply, note or activity line; unique on (channel, external_id).
 
-    Work to be done is a state of this row: an incoming message without `analysed_at` is to be analysed, an outgoing
-    one whose `delivery` is pending is to be sent. `leased_until` is set while somebody is at it.
+    Work to be done is a state of this row: an incoming message without `analysed_at` is to be analysed, an
+    outgoing one whose `delivery` is pending is to be sent. `leased_until` is set while somebody is at it.
     """
 
     __tablename__ = "messages"

@@ -283,7 +283,7 @@ def _message_counts(session: Session, ids: list[int]) -> dict[int, int]:
         .where(Message.conversation_id.in_(ids), Message.direction != "activity")
         .group_by(Message.conversation_id)
     )
-    return {conversation_id: count for conversation_id, count in rows}
+    return dict(rows.tuples().all())
 
 
 def _newlines(text: str) -> str:

@@ -146,7 +146,7 @@ def set_status(
     now: datetime,
     snoozed_until: datetime | None = None,
 ) -> None:
-    """Change the status. Raises: Invalid where there is no such status, Conflict where it cannot come next."""
+    """Change the status. Raises: Invalid for a status that is none, Conflict where it cannot come next."""
     if status not in SETTABLE:
         raise Invalid(f"status {status!r} is none of {', '.join(SETTABLE)}", field="status")
     before = conversation.status

@@ -1,4 +1,4 @@
-"""Analysing: claim messages in a short transaction, score them with none open, store in a second short one."""
+"""Analysing: claim in a short transaction, score with none open, store in a second short one."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from hub import log
 from hub.clock import utcnow
 from hub.conversations.analysis import failed, to_row
 from hub.conversations.models import Conversation, Message
+from hub.conversations.quoting import is_reply, split_quoted
 from hub.database import nudge
 from hub.policies.service import active_policy
 from hub.queue.service import FOR_PLACING, place
@@ -75,7 +76,14 @@ def _claim(hub: Hub) -> list[tuple[int, int, str]]:
         for message in messages:
             message.leased_until = now + timedelta(seconds=hub.settings.analysis_lease_seconds)
             message.analysis_attempts += 1
-        return [(message.id, message.analysis_attempts, message.body) for message in messages]
+        return [(message.id, message.analysis_attempts, _own_words(message)) for message in messages]
+
+
+def _own_words(message: Message) -> str:
+    """What the customer says now: the subject of a first mail, and the text without quoted history."""
+    said = split_quoted(message.body).said
+    opens = message.subject and not is_reply(message.subject)
+    return f"{message.subject}\n{said}" if opens else said
 
 
 def _score(scorer: Scorer, texts: Sequence[str], *, alone: bool) -> list[Analysis | None]:

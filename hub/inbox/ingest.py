@@ -113,10 +113,17 @@ def analyse_all(hub: Hub, progress: Progress = lambda messages: None) -> None:
     plan_queue(hub)
 
 
-def unanalysed(session: Session) -> int:
-    """How many messages wait to be analysed."""
+def unanalysed(session: Session, *, up_to: int | None = None) -> int:
+    """How many messages wait to be analysed; of those with an id up to `up_to`, where it is given."""
     waiting = select(func.count()).where(Message.direction == "incoming", Message.analysed_at.is_(None))
+    if up_to is not None:
+        waiting = waiting.where(Message.id <= up_to)
     return session.scalar(waiting) or 0
+
+
+def newest_message_id(session: Session) -> int:
+    """The id of the message stored last; 0 where there is none."""
+    return session.scalar(select(func.max(Message.id))) or 0
 
 
 def _batches(paths: Sequence[Path], config: Mapping[str, Any], mapping: Mapping[str, str]) -> Iterator[Batch]:

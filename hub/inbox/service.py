@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -16,6 +15,7 @@ from connectors.base import Batch, InboundMessage, Rejected
 from hub.channels.models import Channel
 from hub.conversations.clocks import message_came
 from hub.conversations.models import Conversation, Message
+from hub.conversations.quoting import topic
 from hub.customers.identities import resolve_authors
 from hub.customers.models import Customer
 from hub.database import nudge
@@ -24,7 +24,6 @@ from hub.policies.service import active_policy
 from hub.queue.service import place
 
 FUTURE = timedelta(days=1)
-_REPLY_MARK = re.compile(r"^\s*((re|aw|antw|fwd?|wg|tr|rv|sv|vs)\s*(\[\d+\])?\s*:\s*)+", re.IGNORECASE)
 
 
 @dataclass(slots=True)
@@ -45,7 +44,7 @@ class Received:
 
 
 def receive(session: Session, channel_id: int, batch: Batch, now: datetime) -> Received:
-    """Store a batch and its cursor. What is known is left alone; what cannot be stored is kept raw with its reason."""
+    """Store a batch and its cursor. What is known is left alone, what cannot be stored is kept as a reject."""
     # One receiver a channel at a time: what is a duplicate is then a question with one answer.
     channel = session.get_one(Channel, channel_id, with_for_update=True)
     result = Received(received=len(batch.items))
@@ -119,7 +118,7 @@ def _without_known(
 
 
 def _store(session: Session, channel: Channel, fresh: Sequence[InboundMessage], now: datetime) -> int:
-    """Store new messages; how many of the brand's own answer nothing that we know and were kept as rejects."""
+    """Store new messages; how many of the brand's own answer nothing that is known, and became rejects."""
     authors = [message.author if message.incoming else None for message in fresh]
     incoming = [index for index, message in enumerate(fresh) if message.incoming]
     customers = dict(
@@ -212,7 +211,7 @@ class _Threads:
                 self._index(conversation)
 
     def find(self, item: InboundMessage, customer: Customer | None) -> Conversation | None:
-        """The conversation `item` goes to, made where there is none; None for an answer of ours to nothing."""
+        """The conversation that `item` goes to, made where there is none; None for an answer to nothing."""
         replied_to = next(
             (self._by_message[ref] for ref in item.in_reply_to if ref in self._by_message), None
         )
@@ -226,7 +225,7 @@ class _Threads:
         if found is None and replied_to is not None and replied_to.customer_id == customer.id:
             found = replied_to
         if found is None and item.author is not None and not item.thread_key and not item.in_reply_to:
-            found = self._by_subject.get((customer.id, _subject_key(item.subject)))
+            found = self._by_subject.get((customer.id, topic(item.subject)))
             if found is not None and found.status == "solved":
                 found = None
         if found is not None and found.status == "closed":
@@ -258,7 +257,7 @@ class _Threads:
         customer_id = conversation.customer.id
         if key := thread_key or conversation.thread_key:
             self._by_thread[key, customer_id] = conversation
-        self._by_subject[customer_id, _subject_key(conversation.subject)] = conversation
+        self._by_subject[customer_id, topic(conversation.subject)] = conversation
 
 
 def _message(channel: Channel, item: InboundMessage, now: datetime) -> Message:
@@ -300,10 +299,6 @@ def _of_channel(item: InboundMessage, channel: Channel) -> InboundMessage:
         for identity in item.author.identities
     )
     return replace(item, author=replace(item.author, identities=identities))
-
-
-def _subject_key(subject: str | None) -> str:
-    return _REPLY_MARK.sub("", subject or "").strip().lower()
 
 
 def unstorable(item: InboundMessage, now: datetime) -> Rejected | None:

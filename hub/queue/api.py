@@ -92,7 +92,7 @@ def get_queue(
 
 @router.post("/next")
 def post_next(user: ApiUser, session: SessionDep) -> QueueItem:
-    """Claim the conversation with the earliest `reply_by`; 404 where nobody waits. No two callers get the same."""
+    """Claim the conversation with the earliest `reply_by`; nobody else gets it. 404 where nobody waits."""
     now = utcnow()
     claimed = claim_next(session, user.id, now)
     if claimed is None:

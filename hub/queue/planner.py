@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
-from sqlalchemy import bindparam, func, inspect, or_, select, update
+from sqlalchemy import bindparam, func, or_, select, update
 from sqlalchemy.orm import Session
 
 from hub.accounts.models import User
 from hub.clock import utcnow
 from hub.conversations.models import Conversation, Promise
+from hub.database import Base
 from hub.policies.service import active_policy
 from hub.queue.models import PlanSummary
 from hub.runtime import Hub
@@ -74,9 +75,10 @@ def plan_queue(hub: Hub) -> int:
     ]
     with hub.database.session() as session:
         if moved:
-            # Only where nothing happened since: what was answered or placed anew meanwhile waits for the next plan.
+            # Only where nothing happened since: what was answered or placed anew meanwhile waits for the next
+            # plan.
             session.connection().execute(
-                update(inspect(Conversation).local_table).where(
+                update(Base.metadata.tables["conversations"]).where(
                     Conversation.id == bindparam("place_id"),
                     Conversation.reply_by == bindparam("old_reply_by"),
                 ),

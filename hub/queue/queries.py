@@ -86,7 +86,7 @@ def list_queue(
 ) -> Page[QueueRow]:
     """Waiting conversations, the earliest `reply_by` first. Raises: Invalid for a cursor that is not ours."""
     query = _filtered(select(Conversation).where(Conversation.reply_by.is_not(None)), filters)
-    query = after(query, (Conversation.reply_by, Conversation.id), (datetime, int), cursor)  # type: ignore[arg-type]
+    query = after(query, (Conversation.reply_by, Conversation.id), (datetime, int), cursor)
     conversations = session.scalars(query.options(*SHOWN).limit(limit + 1)).all()
     found = page(conversations, limit, lambda each: (each.reply_by, each.id))
     return Page(queue_rows(session, found.items, now), found.next_cursor)
@@ -201,4 +201,4 @@ def _unanswered(session: Session, conversations: Sequence[Conversation]) -> dict
         )
         .group_by(Message.conversation_id)
     )
-    return {conversation_id: count for conversation_id, count in rows}
+    return dict(rows.tuples().all())

@@ -28,7 +28,8 @@ def place(
 ) -> None:
     """Give each conversation that waits its promise, weight and place; take the others out of the queue.
 
-    The clock keeps what has elapsed: a promise is counted from when the customer began to wait, whatever changes later.
+    The clock keeps what has elapsed: a promise is counted from when the customer began to wait, whatever
+    changes later.
     """
     waiting = [conversation for conversation in conversations if conversation.waiting_since is not None]
     percentiles = spend_percentiles(session, {conversation.customer for conversation in waiting})
@@ -115,7 +116,8 @@ FOR_PLACING = (
 def claim_next(session: Session, user_id: int, now: datetime) -> Conversation | None:
     """Hand the unowned conversation with the earliest `reply_by` to a user; None where nobody waits.
 
-    However many ask at once, no two get the same: PostgreSQL skips what another transaction holds, SQLite has one writer.
+    However many ask at once, no two get the same: PostgreSQL skips what another transaction holds, SQLite has
+    one writer.
     """
     earliest = (
         select(Conversation.id)

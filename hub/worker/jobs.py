@@ -1,7 +1,7 @@
 """The jobs. Each looks for work in the database, does some, and says how much there was.
 
-A nudge only says "look now"; each job also looks by itself every `every_seconds`, so that a nudge may be lost, late or
-doubled. `gap_seconds` keeps runs apart.
+A nudge only says "look now"; each job also looks by itself every `every_seconds`, so that a nudge may be
+lost, late or doubled. `gap_seconds` keeps runs apart.
 """
 
 from __future__ import annotations
