@@ -50,10 +50,10 @@ class Settings(BaseSettings):
     )
     analysis_batch: int = Field(64, ge=1, le=1024, description="How many messages are scored together.")
     analysis_lease_seconds: int = Field(
-        300, ge=1, description="After this long an unfinished batch is claimed again by another worker."
+        60, ge=1, description="After this long an unfinished batch is claimed again by another worker."
     )
     delivery_lease_seconds: int = Field(
-        120, ge=1, description="After this long an unfinished sending counts as interrupted."
+        60, ge=1, description="After this long an unfinished sending counts as interrupted."
     )
     delivery_attempts: int = Field(
         8, ge=1, description="How often a refused delivery is tried before it fails."
