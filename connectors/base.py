@@ -20,8 +20,7 @@ Cursor = Mapping[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """One place where a person can be met; `place` names the network a handle belongs to, else it is
-    empty."""
+    """One place where a person can be met; `place` names the network of a handle, else it is empty."""
 
     kind: IdentityKind
     value: str
@@ -199,5 +198,4 @@ class Connector(Protocol):
         """Hand a reply to the vendor. Raises: RetryLater, AuthExpired, Refused, OutcomeUnknown."""
 
     def find_sent(self, idempotency_key: str) -> Sent | None:
-        """What the vendor has under this key. None: surely nothing. Raises: OutcomeUnknown where it cannot
-        tell."""
+        """What the vendor has under this key; None: surely nothing. Raises: OutcomeUnknown."""

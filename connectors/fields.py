@@ -15,11 +15,14 @@ from typing import Any
 from connectors.base import Identity
 
 MAX_BODY_BYTES = 1_000_000
-"""The longest text taken by default: longer ones are logs and attachments gone astray, not words of a
-customer."""
+"""The longest text taken by default: what is longer is a log gone astray, not the words of a customer."""
+
+MAX_FOLLOWERS = 2_000_000_000
+"""More than any network has members who could follow; it fits a 32-bit column."""
 
 FUTURE_TOLERANCE = timedelta(days=1)
 MAX_ID_LENGTH = 200
+_MAX_TIME_LENGTH = 100
 
 _EMAIL = re.compile(r"[^\s@<>(),;:\"\\]{1,64}@[^\s@<>(),;:\"\\]{1,253}")
 _PHONE = re.compile(r"\+[\d\s().\-/]{5,30}")
@@ -48,8 +51,10 @@ def clean(value: str, name: str) -> str:
 
 
 def body(value: str, max_bytes: int) -> str:
-    """A message's text, not blank and not too long. Raises: BadRecord missing_text, body_too_large and as
-    `clean`."""
+    """A message's text, neither blank nor too long.
+
+    Raises: BadRecord missing_text, body_too_large, nul_bytes, bad_encoding.
+    """
     if not value.strip():
         raise BadRecord("missing_text", "The message has no text.")
     size = len(value) if value.isascii() else len(value.encode("utf-8", "surrogatepass"))
@@ -78,9 +83,9 @@ def moment(value: Any, zone: tzinfo, now: datetime) -> datetime:
     1970), future_date (more than `FUTURE_TOLERANCE` after `now`).
     """
     unreadable = BadRecord("bad_date", f"{str(value)[:60]!r} is not a time that can be read.")
-    if isinstance(value, bool):
-        raise unreadable
     text = str(value).strip()
+    if isinstance(value, bool) or len(text) > _MAX_TIME_LENGTH:
+        raise unreadable
     try:
         if _EPOCH.fullmatch(text):
             seconds = float(text)

@@ -162,8 +162,7 @@ class FilesConnector:
 
 
 class _Occurrences:
-    """Counts contents in a temporary database that spills to disk, so that no size of file fills the
-    memory."""
+    """Counts contents in a temporary database on disk, so that no file is too long for the memory."""
 
     def __init__(self) -> None:
         self._database = sqlite3.connect("", isolation_level=None, check_same_thread=False)

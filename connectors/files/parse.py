@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import json
-import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, tzinfo
@@ -13,7 +12,18 @@ from itertools import islice
 from typing import Any, Literal, get_args
 
 from connectors.base import Author, BadPayload, Identity, InboundMessage, Rejected
-from connectors.fields import MAX_ID_LENGTH, BadRecord, body, clean, content_id, identity, known_id, moment
+from connectors.fields import (
+    MAX_FOLLOWERS,
+    MAX_ID_LENGTH,
+    BadRecord,
+    body,
+    clean,
+    content_id,
+    identity,
+    known_id,
+    moment,
+)
+from connectors.files.mbox import split_mbox
 from connectors.files.sources import MAX_RECORD_BYTES, Format, Line, Lines
 from connectors.mime import parse_mail
 
@@ -53,13 +63,8 @@ _MAX_ROW_BYTES = 8 * 1024 * 1024  # how far a quotation mark that never closes i
 _YES = {"true", "1", "yes", "incoming"}
 _NO = {"false", "0", "no", "outgoing"}
 _DELIMITERS = ",;\t|"
-_ENVELOPE = re.compile(rb"From \S.*\d{1,2}:\d{2}.*\d{4}")
-_MAIL_HEADER = re.compile(rb"[A-Za-z][A-Za-z0-9-]*:")
-_QUOTED_ENVELOPE = re.compile(rb">+From ")
 
-_TOO_LARGE = BadRecord(
-    "record_too_large", f"The record is longer than {MAX_RECORD_BYTES:,} bytes; only its beginning is kept."
-)
+_TOO_LARGE = f"The record is longer than {MAX_RECORD_BYTES:,} bytes; only its beginning is kept."
 
 # The reader's own limit, which is global to the process, would refuse a long text before we can say why.
 csv.field_size_limit(max(csv.field_size_limit(), MAX_RECORD_BYTES))
@@ -95,17 +100,17 @@ class _Record:
 def read(
     lines: Lines, form: Format, name: str, rules: Rules, nth: Callable[[bytes], int]
 ) -> Iterator[InboundMessage | Rejected]:
-    """The items of a file in its order, one per record. `nth` counts how often it was asked about the same
-    bytes.
+    """The items of a file in its order, one per record.
 
-    Raises: BadPayload where the header does not hold what is needed.
+    `nth` counts how often it was asked about the same bytes. Raises: BadPayload where the header does not
+    hold what is needed.
     """
     if form in ("eml", "mbox"):
-        mails = _mbox(lines) if form == "mbox" else iter([(1, lines.rest())])
+        mails = split_mbox(lines) if form == "mbox" else iter([(1, lines.rest())])
         for number, raw in mails:
             where = f"{name}:{number}" if form == "mbox" else name
             if len(raw) > MAX_RECORD_BYTES:
-                yield Rejected(raw[:MAX_RECORD_BYTES], _TOO_LARGE.reason, _TOO_LARGE.detail, where)
+                yield Rejected(raw[:MAX_RECORD_BYTES], "record_too_large", _TOO_LARGE, where)
             else:
                 yield parse_mail(raw, where=where, now=rules.now, max_body_bytes=rules.max_body_bytes)
         return
@@ -172,7 +177,7 @@ def _author(value: str, name: str | None, followers: str | None, network: str) -
         raise BadRecord(
             "bad_author", f"The author is {len(value)} characters long; at most {MAX_ID_LENGTH} are taken."
         )
-    if followers is not None and not followers.isdecimal():
+    if followers is not None and not (followers.isdecimal() and float(followers) <= MAX_FOLLOWERS):
         raise BadRecord("bad_followers", f"{followers[:60]!r} is not a number of followers.")
     return Author((who,), name[:_MAX_NAME_LENGTH] if name else None, int(followers) if followers else None)
 
@@ -192,7 +197,7 @@ def _pairs(columns: Mapping[Field, str]) -> tuple[tuple[Field, str], ...]:
     return tuple(columns.items())
 
 
-@lru_cache(maxsize=1024)
+@lru_cache(maxsize=64)
 def _resolve(present: tuple[str, ...], mapped: tuple[tuple[Field, str], ...]) -> Mapping[Field, str]:
     """The column of each field that these columns can give."""
     by_name = {column.strip().casefold(): column for column in reversed(present)}
@@ -258,7 +263,7 @@ def _object(raw: bytes) -> Mapping[str, Any]:
 
 def _check(raw: bytes, cut: bool) -> str:
     if cut:
-        raise _TOO_LARGE
+        raise BadRecord("record_too_large", _TOO_LARGE)
     try:
         text = raw.decode()
     except UnicodeDecodeError as error:
@@ -358,32 +363,3 @@ def _quoted(first: Line, lines: Lines, width: int, delimiter: str) -> tuple[list
         lines.give_back(taken[1:])
         raise
     return values, taken
-
-
-def _mbox(lines: Lines) -> Iterator[tuple[int, bytes]]:
-    """The mails of an mbox, each with the line it begins at. A mail begins after a blank line with a line
-    `From ...` that holds a time or is followed by a header; `>From ` inside a mail is unquoted (mboxrd)."""
-    mail: list[bytes] = []
-    start, size, blank = 1, 0, True
-    for line in lines:
-        if blank and line.raw.startswith(b"From ") and _begins_mail(line, lines):
-            if mail:
-                yield start, b"\n".join(mail)
-            mail, start, size = [], line.number, 0
-            continue
-        blank = not line.raw
-        size += len(line.raw) + 1
-        if size - len(line.raw) <= MAX_RECORD_BYTES + 1:
-            mail.append(line.raw[1:] if _QUOTED_ENVELOPE.match(line.raw) else line.raw)
-    if mail:
-        yield start, b"\n".join(mail)
-
-
-def _begins_mail(line: Line, lines: Lines) -> bool:
-    if _ENVELOPE.match(line.raw):
-        return True
-    following = next(lines, None)
-    if following is None:
-        return False
-    lines.give_back([following])
-    return _MAIL_HEADER.match(following.raw) is not None

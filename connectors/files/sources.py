@@ -36,8 +36,10 @@ _UTF8_MARK = b"\xef\xbb\xbf"
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """One file. `name` is what a person reads in `where`; `asked_for` is False for what a folder happened
-    to hold."""
+    """One file.
+
+    `name` is what a person reads in `where`; `asked_for` is False for what a folder happened to hold.
+    """
 
     path: Path
     name: str

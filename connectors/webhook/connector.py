@@ -85,8 +85,10 @@ class WebhookConnector:
         return iter(())
 
     def verify(self, delivery: Delivery) -> str:
-        """The `webhook-id` of a delivery signed by any of the secrets around the time it came. Raises:
-        BadSignature."""
+        """The `webhook-id` of a delivery that any of the secrets signed around the time it came.
+
+        Raises: BadSignature.
+        """
         if not self._config.secrets:
             raise BadSignature("This channel has no secret to check against; set one.")
         return signature.verify(
@@ -98,7 +100,7 @@ class WebhookConnector:
         )
 
     def receive(self, delivery: Delivery) -> Batch:
-        """Raises: BadPayload."""
+        """One message, or several, out of a delivery that was verified. Raises: BadPayload."""
         items = parse.messages(
             delivery.body,
             delivery_id=signature.lower(delivery.headers).get("webhook-id", ""),

@@ -1,5 +1,4 @@
-"""The body of a pushed request to messages, and a reply to the body we push. Nothing here asks a clock or
-the network."""
+"""A pushed body to messages, and a reply to the body we push. Nothing here asks a clock or the network."""
 
 from __future__ import annotations
 
@@ -8,10 +7,20 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, NonNegativeInt, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from connectors.base import Author, BadPayload, Identity, InboundMessage, OutboundMessage, Rejected
-from connectors.fields import MAX_ID_LENGTH, BadRecord, body, clean, content_id, identity, known_id, moment
+from connectors.fields import (
+    MAX_FOLLOWERS,
+    MAX_ID_LENGTH,
+    BadRecord,
+    body,
+    clean,
+    content_id,
+    identity,
+    known_id,
+    moment,
+)
 
 _MAX_MESSAGES = 1_000
 
@@ -25,8 +34,7 @@ _Short = Annotated[_Text, Field(max_length=MAX_ID_LENGTH)]
 
 
 class PushedAuthor(BaseModel):
-    """Who wrote it; at least one of `id`, `email`, `phone` and `loyalty_number`. Replies go to the first
-    given."""
+    """Who wrote it, by at least one of `id`, `email`, `phone`, `loyalty_number`; replies go to the first."""
 
     model_config = ConfigDict(hide_input_in_errors=True)
 
@@ -35,7 +43,7 @@ class PushedAuthor(BaseModel):
     phone: _Short | None = None
     loyalty_number: _Short | None = None
     name: _Short | None = None
-    followers: NonNegativeInt | None = None
+    followers: int | None = Field(default=None, ge=0, le=MAX_FOLLOWERS)
 
 
 class PushedMessage(BaseModel):
@@ -81,7 +89,7 @@ def messages(
         try:
             items.append(_message(_validated(one), own_id, network, now, max_body_bytes))
         except BadRecord as bad:
-            items.append(Rejected(part, bad.reason, bad.detail, where))
+            items.append(Rejected(part, bad.reason, bad.detail, f"delivery {delivery_id}, {where}"))
     return tuple(items)
 
 

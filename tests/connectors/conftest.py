@@ -1,5 +1,4 @@
-"""One test per fixture of a connector: a test of the contract that asks for `accepted` or `rejected` gets
-each."""
+"""One test per fixture of a connector, where a test of the contract asks for `accepted` or `rejected`."""
 
 from __future__ import annotations
 

@@ -44,8 +44,7 @@ Item = InboundMessage | Rejected
 
 @dataclass
 class Vendor:
-    """The other side of `send`: a connector pointed at it, and the idempotency keys it has taken, each
-    once."""
+    """The other side of `send`: a connector pointed at it, and the idempotency keys that it has taken."""
 
     connector: Connector
     taken: Callable[[], Sequence[str]]

@@ -55,6 +55,7 @@ def test_identity(value: str, expected: Identity) -> None:
         ("0001-01-01T00:00:00", None),
         ("1969-12-31", None),
         ("9" * 16, None),
+        ("," * 1_000_000, None),
         (True, None),
         (["2026-01-01"], None),
         (float("nan"), None),

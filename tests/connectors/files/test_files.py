@@ -61,6 +61,7 @@ def texts(items: list[Item]) -> list[str]:
         ("a.jsonl", '{"text": "a", "author": "' + "x" * 999 + '"}', ["bad_author a.jsonl:1"]),
         ("a.jsonl", '{"text": "a", "author": "@"}', ["bad_author a.jsonl:1"]),
         ("a.jsonl", '{"text": "a", "author": "b", "followers": "many"}', ["bad_followers a.jsonl:1"]),
+        ("a.csv", "text,author,followers\na,b," + "9" * 5_000, ["bad_followers a.csv:2"]),
         ("a.jsonl", '{"text": "a", "inbound": "perhaps"}', ["bad_incoming a.jsonl:1"]),
         ("letter", "From: a@b.example\nSubject: x\n\nhi", ["hi"]),
         ("box", "From a@b.example Mon Mar  2 10:00:00 2026\nFrom: a@b.example\n\nhi\n", ["hi"]),

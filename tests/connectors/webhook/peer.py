@@ -19,9 +19,11 @@ OTHER_SECRET = "whsec_" + "YW5vdGhlciBzZWNyZXQgb2YgdGhlIHRlc3RzIQ=="
 
 @dataclass
 class Peer:
-    """`status`, `headers` and `body` are the answer to a POST; `cut` closes the connection instead of
-    answering, and `silent` never answers. `taken` are the replies by their `webhook-id`, `requests` all
-    that came."""
+    """What the server does and has seen.
+
+    `status`, `headers` and `body` are the answer to a POST; `cut` closes the connection instead of answering,
+    and `silent` never answers. `taken` are the replies by their `webhook-id`, `requests` all that came.
+    """
 
     url: str = ""
     status: int = 200

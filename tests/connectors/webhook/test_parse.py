@@ -72,6 +72,7 @@ def test_a_body_of_too_many_messages_is_told() -> None:
         ({"author": {"name": "Jo"}}, "missing_author"),
         ({"author": "jo"}, "bad_author"),
         ({"author": {"id": "u", "followers": -1}}, "bad_author"),
+        ({"author": {"id": "u", "followers": 10**12}}, "bad_author"),
         ({"author": {"phone": "0170"}}, "bad_author"),
         ({"author": {"id": "x" * 999}}, "bad_author"),
         ({"author": {"id": "a\x00b"}}, "nul_bytes"),
@@ -87,7 +88,7 @@ def test_a_bad_message_is_rejected_alone(change: dict[str, Any], reason: str) ->
     assert isinstance(first, InboundMessage)
     assert isinstance(last, InboundMessage)
     assert isinstance(bad, Rejected)
-    assert (bad.reason, bad.where) == (reason, "messages[1]")
+    assert (bad.reason, bad.where) == (reason, "delivery d-1, messages[1]")
     assert json.loads(bad.raw) == {**good, **change}
 
 
