@@ -8,9 +8,9 @@ agents, plus its own work ends in time; no list schedule can be later than that 
 plan keeps is kept.
 
 A conversation whose promise has passed competes for the next one that is still to come. The second counts
-`second_weight_factor` of the weight, and every further one as much again, up to the whole weight: who was
-let down before is not let down for ever by newer ones of the same worth. Who cannot be given either of two
-promises is placed where serving it breaks none that is kept, the longest waiting first.
+`second_weight_factor` of the weight, every further one a tenth of that more, so that nobody is let down for
+ever. Who can be given neither that promise nor the one after it is placed where serving it breaks none that
+is kept, the longest waiting first.
 
 Everything is computed afresh from promises, facts and `now`, so that promises come back when there is room.
 """
@@ -28,22 +28,16 @@ from typing import NamedTuple
 from routing.types import Place, Plan, Waiting
 
 _HOUR_SECONDS = 3600
-_DAY = timedelta(days=1)
-_SECOND = timedelta(seconds=1)
+_DAY_SECONDS = 86_400.0
 # A promise that gave way returns only with this much room, in its own work: else it would come and go.
-_MARGIN_TO_RETURN = 0.5
+_MARGIN_TO_RETURN = 2
+# A promise after the second weighs this share more than the one before: who waits long enough is served.
+_GROWTH = 0.1
 _BUCKET = 128
 
 
-class _Bid(NamedTuple):
-    """A conversation competing for a promise; `due` is in seconds from now. Sorts by promise, then id."""
-
-    due: float
-    id: int
-    number: int
-    retry: bool
-    reply_by: datetime
-    waiting: Waiting
+# A conversation competing for its n-th promise: seconds until then, its index in order of first promises, n.
+_Bid = tuple[float, int, int]
 
 
 class _Slot(NamedTuple):
@@ -65,16 +59,16 @@ def plan(waiting: Sequence[Waiting], agents: int, now: datetime, second_weight_f
     if agents <= 0 or _all_in_time(ordered, dues, agents):
         places = tuple([Place(w.id, w.due_at) for w in ordered])
         return Plan(places, max(agents, 0), tuple(w.id for w in ordered) if agents <= 0 else (), needed)
-    kept, rest = _choose(ordered, agents, now, second_weight_factor)
+    kept, rest = _choose(ordered, dues, agents, now, second_weight_factor)
     places = _places(sorted(kept + _fit_in(rest, kept, agents, now)), now)
-    breaking = tuple(place.id for place in places if place.gave_way_at is not None)
+    breaking = tuple([place.id for place in places if place.gave_way_at is not None])
     return Plan(places, agents, breaking, needed)
 
 
 def _all_in_time(ordered: Sequence[Waiting], dues: Sequence[float], agents: int) -> bool:
     load = 0.0
-    for w, due in zip(ordered, dues, strict=True):
-        if load / agents + _room_needed(w) > due:
+    for ahead, (w, due) in enumerate(zip(ordered, dues, strict=True)):
+        if _wait(load, ahead, agents) + _room_needed(w) > due:
             return False
         load += w.work_seconds
     return True
@@ -85,83 +79,105 @@ def _room_needed(w: Waiting) -> float:
 
 
 def _choose(
-    ordered: Sequence[Waiting], agents: int, now: datetime, factor: float
-) -> tuple[list[_Slot], list[_Bid]]:
-    """The slots of those whose promise will be kept, and the bids of those for whom there is none."""
-    bids = [_first_bid(w, now) for w in ordered]
+    ordered: Sequence[Waiting], dues: Sequence[float], agents: int, now: datetime, factor: float
+) -> tuple[list[_Slot], list[_Slot]]:
+    """Those whose n-th promise will be kept; and those for whom there is none, at the last they asked for."""
+    seconds = [(w.second_due_at - now).total_seconds() for w in ordered]
+    steps = [_step(w) for w in ordered]
+    bids: list[_Bid] = [
+        _first_bid(i, w.work_seconds, dues[i], seconds[i], steps[i]) for i, w in enumerate(ordered)
+    ]
+    first = [number for _, _, number in bids]
     heapify(bids)
-    # The least worth per minute of work first; among equals the one promised latest gives way.
-    kept: list[tuple[float, float, int, _Bid]] = []
-    rest: list[_Bid] = []
+    # The least worth per second of work first; among equals the one promised latest gives way.
+    kept: list[tuple[float, float, int, int]] = []
+    rest: list[tuple[int, int]] = []
     load = longest = 0.0
     front = -math.inf
 
-    def give_way(bid: _Bid) -> None:
-        if bid.retry:
-            rest.append(bid)
+    def give_way(due: float, i: int, number: int) -> None:
+        if number > first[i]:
+            rest.append((i, number))
         else:
-            heappush(bids, _bid(bid.waiting, bid.number + 1, now, retry=True))
+            heappush(bids, (seconds[i] if number == 1 else due + steps[i], i, number + 1))
 
     while bids:
-        bid = heappop(bids)
-        w = bid.waiting
-        room = _room_needed(w) if bid.number == 1 else float(w.work_seconds)
-        if bid.due < front:
+        due, i, number = heappop(bids)
+        w = ordered[i]
+        work = w.work_seconds
+        worth = w.weight
+        room: float = work
+        if number == 1:
+            room = _room_needed(w)
+        else:
+            worth *= factor * (1 + _GROWTH * (number - 2))
+        if due < front:
             # It goes before work that is already planned: it may only use what nobody has, and with room for
             # the longest of those it delays.
             room = max(room, longest) + load / agents
-        if room > bid.due:
-            give_way(bid)
+        if room > due:
+            give_way(due, i, number)
             continue
-        heappush(kept, (_worth(bid, factor) / w.work_seconds, -bid.due, -bid.id, bid))
-        longest, front = max(longest, w.work_seconds), max(front, bid.due)
-        while load / agents + room > bid.due >= front:
-            *_, loser = heappop(kept)
-            give_way(loser)
-            if loser is bid:
+        heappush(kept, (worth / work, -due, -i, number))
+        load += work
+        longest, front = max(longest, work), max(front, due)
+        while due >= front and room + _wait(load - work, len(kept) - 1, agents) > due:
+            _, loser_due, loser, loser_number = heappop(kept)
+            load -= ordered[-loser].work_seconds
+            give_way(-loser_due, -loser, loser_number)
+            if -loser == i:
                 break
-            load -= loser.waiting.work_seconds
-        else:
-            load += w.work_seconds
-    return sorted(_Slot(bid.reply_by, bid.id, bid.waiting) for *_, bid in kept), rest
+    return (
+        sorted([_slot(ordered[-i], number, steps[-i]) for _, _, i, number in kept]),
+        [_slot(ordered[i], number, steps[i]) for i, number in sorted(rest)],
+    )
 
 
-def _first_bid(w: Waiting, now: datetime) -> _Bid:
+def _wait(load: float, ahead: int, agents: int) -> float:
+    """The longest that a free agent can be away, in seconds, with so much work and so many ahead."""
+    return load / agents if ahead >= agents else 0.0
+
+
+def _first_bid(i: int, work: float, due: float, second: float, step: float) -> _Bid:
     """The bid for the first of its promises that it could keep if it were alone."""
-    earliest = now + timedelta(seconds=w.work_seconds)
-    if w.due_at >= earliest:
-        return _bid(w, 1, now)
-    late_by = max(timedelta(0), earliest - w.second_due_at)
-    return _bid(w, 2 + math.ceil(late_by / _step(w)), now)
+    if due >= work:
+        return due, i, 1
+    if second >= work:
+        return second, i, 2
+    further = math.ceil((work - second) / step)
+    return second + further * step, i, 2 + further
 
 
-def _bid(w: Waiting, number: int, now: datetime, *, retry: bool = False) -> _Bid:
-    reply_by = w.due_at if number == 1 else w.second_due_at + (number - 2) * _step(w)
-    return _Bid((reply_by - now).total_seconds(), w.id, number, retry, reply_by, w)
+def _step(w: Waiting) -> float:
+    """Seconds from the second promise to the third, and so on: one more target, at most a day.
+
+    At most, because a target may span a weekend of its calendar.
+    """
+    return min(max((w.second_due_at - w.due_at).total_seconds(), 1.0), _DAY_SECONDS)
 
 
-def _step(w: Waiting) -> timedelta:
-    # A target may span a weekend of the calendar: a promise after the second is at most a day later.
-    return min(max(w.second_due_at - w.due_at, _SECOND), _DAY)
+def _slot(w: Waiting, number: int, step: float) -> _Slot:
+    if number == 1:
+        return _Slot(w.due_at, w.id, w)
+    if number == 2:
+        return _Slot(w.second_due_at, w.id, w)
+    return _Slot(w.second_due_at + timedelta(seconds=(number - 2) * step), w.id, w)
 
 
-def _worth(bid: _Bid, factor: float) -> float:
-    if bid.number == 1:
-        return bid.waiting.weight
-    return bid.waiting.weight * min(1.0, factor * (bid.number - 1))
-
-
-def _fit_in(rest: Sequence[_Bid], kept: Sequence[_Slot], agents: int, now: datetime) -> list[_Slot]:
-    """Slots for those without a promise: as early as breaks none that is kept, the longest waiting first."""
+def _fit_in(rest: Sequence[_Slot], kept: Sequence[_Slot], agents: int, now: datetime) -> list[_Slot]:
+    """Put those without a promise where they break none that is kept, and the longest waiting first."""
     rooms = _rooms(kept, agents, now)
     slots: list[_Slot] = []
     load, behind = 0.0, 0
-    for bid in sorted(rest, key=lambda bid: (bid.waiting.due_at, bid.id)):
-        load += bid.waiting.work_seconds
+    for number, slot in enumerate(rest, start=1):
+        load += slot.waiting.work_seconds
         while rooms[behind] < load / agents:
             behind += 1
-        earliest = kept[behind - 1].reply_by + _SECOND if behind else bid.reply_by
-        slots.append(_Slot(max(bid.reply_by, earliest), bid.id, bid.waiting))
+        reply_by = slot.reply_by
+        if behind:
+            # The microseconds keep those who follow the same one in their order.
+            reply_by = max(reply_by, kept[behind - 1].reply_by + number * timedelta.resolution)
+        slots.append(_Slot(reply_by, slot.id, slot.waiting))
     return slots
 
 

@@ -1,0 +1,244 @@
+"""The plan: small cases worked out by hand, and what holds for every queue."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from heapq import heapreplace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from routing.plan import plan
+from routing.types import Place, Plan, Waiting
+
+NOON = datetime(2026, 11, 16, 12, tzinfo=UTC)
+
+
+def at(minutes: float) -> datetime:
+    return NOON + timedelta(minutes=minutes)
+
+
+def job(number: int, due: float, weight: float = 1, work: int = 10, target: float | None = None) -> Waiting:
+    """A conversation promised by minute `due` that takes `work` minutes; its target is `due` if not given."""
+    return Waiting(number, at(due), at(due + (due if target is None else target)), weight, work * 60)
+
+
+def order(planned: Plan) -> list[int]:
+    return [place.id for place in planned.places]
+
+
+def reply_by(planned: Plan) -> dict[int, float]:
+    return {place.id: (place.reply_by - NOON).total_seconds() / 60 for place in planned.places}
+
+
+def test_an_empty_queue_needs_nobody() -> None:
+    assert plan([], 3, NOON) == Plan((), 3, (), 0)
+
+
+def test_with_room_for_all_the_earliest_promise_comes_first() -> None:
+    planned = plan([job(1, 60, weight=8), job(2, 30), job(3, 45)], 1, NOON)
+    assert planned.places == (Place(2, at(30)), Place(3, at(45)), Place(1, at(60)))
+    assert planned.breaking == ()
+    assert planned.agents_needed == 1
+
+
+def test_equal_promises_stand_in_order_of_their_ids() -> None:
+    assert order(plan([job(3, 60), job(1, 60), job(2, 60)], 1, NOON)) == [1, 2, 3]
+
+
+def test_the_least_worth_gives_way_to_a_second_promise() -> None:
+    planned = plan([job(1, 10, weight=1, target=60), job(2, 15, weight=8)], 1, NOON)
+    assert planned.places == (Place(2, at(15)), Place(1, at(70), NOON, 1))
+    assert planned.breaking == (1,)
+    assert planned.agents_needed == 2
+
+
+def test_worth_is_counted_per_minute_of_work() -> None:
+    """Three at 2 that take ten minutes each are worth more than one at 4 that takes thirty."""
+    short = [job(i, 30 + i, weight=2) for i in (1, 2, 3)]
+    planned = plan([job(9, 30, weight=4, work=30, target=60), *short], 1, NOON)
+    assert planned.breaking == (9,)
+    assert reply_by(planned) == {1: 31, 2: 32, 3: 33, 9: 90}
+
+
+def test_more_agents_keep_more_promises() -> None:
+    jobs = [job(i, 12) for i in range(6)]
+    assert [len(plan(jobs, agents, NOON).breaking) for agents in (1, 2, 3, 6)] == [5, 4, 3, 0]
+
+
+def test_a_second_promise_counts_less() -> None:
+    """At half its weight the 3 gives way again to the 2; at its whole weight it does not."""
+    jobs = [job(1, 10, weight=3, target=10), job(2, 11, weight=8), job(3, 22, weight=2, target=60)]
+    assert order(plan(jobs, 1, NOON, 0.5)) == [2, 3, 1]
+    assert reply_by(plan(jobs, 1, NOON, 1.0)) == {2: 11, 1: 20, 3: 82}
+
+
+def test_a_promise_that_is_past_gives_way_to_the_next_that_can_be_kept() -> None:
+    late, long_lost = job(1, -5, target=30), job(2, -100, target=30)
+    assert reply_by(plan([late, long_lost, job(3, 20)], 2, NOON)) == {2: 20, 3: 20, 1: 25}
+
+
+def test_a_weekend_in_the_target_does_not_put_off_the_third_promise() -> None:
+    over_the_weekend = Waiting(1, at(-70 * 60), at(-5), 1, 600)
+    assert reply_by(plan([over_the_weekend], 1, NOON)) == {1: 24 * 60 - 5}
+
+
+def test_who_gets_no_promise_is_served_where_it_breaks_none() -> None:
+    """Two full promises leave no room before 21; then there is half an hour to spare."""
+    kept = [job(1, 10, weight=9), job(2, 21, weight=9), job(3, 60, weight=9)]
+    hopeless = [job(8, 5, target=7), job(7, 6, target=5)]
+    planned = plan([*hopeless, *kept], 1, NOON)
+    assert order(planned) == [1, 2, 8, 7, 3]
+    assert planned.breaking == (8, 7)
+
+
+def test_a_promise_returns_only_with_room_to_spare() -> None:
+    gave_way_at = at(-3)
+    waiting = replace(job(1, 20, target=60), gave_way_at=gave_way_at)
+    assert plan([waiting], 1, NOON).places == (Place(1, at(80), gave_way_at, 0),)
+    assert plan([waiting], 1, at(-10)).places == (Place(1, at(20)),)
+
+
+def test_who_gave_way_sees_how_many_of_more_weight_come_before() -> None:
+    jobs = [job(1, 10, weight=2, target=60), job(2, 11, weight=5), job(3, 22, weight=8), job(4, 33, weight=1)]
+    assert [(p.id, p.gave_way_to) for p in plan(jobs, 1, NOON).places] == [(2, 0), (3, 0), (4, 0), (1, 2)]
+
+
+@pytest.mark.parametrize("agents", [0, -1])
+def test_with_nobody_on_duty_all_stand_at_their_promises(agents: int) -> None:
+    planned = plan([job(1, 30), job(2, 10), replace(job(3, -20), gave_way_at=NOON)], agents, NOON)
+    assert planned.places == (Place(3, at(-20)), Place(2, at(10)), Place(1, at(30)))
+    assert planned.agents == 0
+    assert set(planned.breaking) == {1, 2, 3}
+    assert planned.agents_needed == 1
+
+
+@pytest.mark.parametrize(
+    ("dues", "work", "needed"),
+    [
+        ([], 10, 0),
+        ([10], 10, 1),
+        ([10, 10], 10, 2),
+        ([10, 20, 30], 10, 1),
+        ([19, 19, 29, 29], 10, 2),
+        ([15] * 12, 10, 12),
+        ([20] * 12, 10, 6),
+        ([5], 10, 0),
+        ([61] * 50, 10, 0),
+        ([-5, 60], 10, 1),
+    ],
+)
+def test_agents_needed_for_the_hour(dues: list[int], work: int, needed: int) -> None:
+    jobs = [job(i, due, work=work, target=30) for i, due in enumerate(dues)]
+    assert plan(jobs, 1, NOON).agents_needed == needed
+
+
+@st.composite
+def queues(draw: st.DrawFn) -> list[Waiting]:
+    size = draw(st.integers(0, 25))
+    return [
+        Waiting(
+            number,
+            due := at(draw(st.integers(-120, 180))),
+            due + timedelta(minutes=draw(st.integers(1, 120))),
+            draw(st.sampled_from([0.1, 1, 1.37, 2, 8])),
+            draw(st.integers(10, 1200)),
+            draw(st.none() | st.just(at(-7))),
+        )
+        for number in range(size)
+    ]
+
+
+def serve(places: Sequence[Place], jobs: dict[int, Waiting], agents: int) -> dict[int, float]:
+    """When each is answered, in minutes from now, if every free agent takes the first of the queue."""
+    free_at = [0.0] * agents
+    answered = {}
+    for place in places:
+        answered[place.id] = free_at[0] + jobs[place.id].work_seconds / 60
+        heapreplace(free_at, answered[place.id])
+    return answered
+
+
+few_agents = st.integers(1, 6)
+
+
+@given(queues(), few_agents)
+def test_everybody_has_one_place_in_the_order_of_reply_by(queue: list[Waiting], agents: int) -> None:
+    planned = plan(queue, agents, NOON)
+    assert sorted(order(planned)) == [w.id for w in queue]
+    assert list(planned.places) == sorted(planned.places, key=lambda p: (p.reply_by, p.id))
+    assert planned.breaking == tuple(p.id for p in planned.places if p.gave_way_at is not None)
+
+
+@given(st.data(), queues(), few_agents)
+def test_the_order_they_are_given_in_does_not_matter(
+    data: st.DataObject, queue: list[Waiting], agents: int
+) -> None:
+    assert plan(data.draw(st.permutations(queue)), agents, NOON) == plan(queue, agents, NOON)
+
+
+@given(queues(), few_agents)
+def test_a_promise_that_stands_is_kept(queue: list[Waiting], agents: int) -> None:
+    planned = plan(queue, agents, NOON)
+    jobs = {w.id: w for w in queue}
+    answered = serve(planned.places, jobs, agents)
+    for place in planned.places:
+        if place.gave_way_at is None:
+            assert place.reply_by == jobs[place.id].due_at
+            assert answered[place.id] <= (place.reply_by - NOON).total_seconds() / 60 + 1e-6
+        else:
+            assert place.reply_by > jobs[place.id].due_at
+
+
+@given(queues())
+def test_with_an_agent_each_nothing_gives_way_that_need_not(queue: list[Waiting]) -> None:
+    fresh = [replace(w, gave_way_at=None) for w in queue]
+    lost = {w.id for w in fresh if w.due_at < NOON + timedelta(seconds=w.work_seconds)}
+    agents = sum(w.work_seconds for w in fresh) or 1
+    assert set(plan(fresh, agents, NOON).breaking) == lost
+
+
+@given(queues(), few_agents)
+def test_who_is_gone_does_not_break_a_promise(queue: list[Waiting], agents: int) -> None:
+    """Once the first of the queue is taken, no standing promise gives way for it."""
+    fresh = [replace(w, gave_way_at=None) for w in queue]
+    before = plan(fresh, agents, NOON)
+    if before.breaking or not fresh:
+        return
+    first = before.places[0].id
+    assert plan([w for w in fresh if w.id != first], agents, NOON).breaking == ()
+
+
+@given(queues(), few_agents)
+def test_agents_needed_is_enough_and_not_more(queue: list[Waiting], agents: int) -> None:
+    needed = plan(queue, agents, NOON).agents_needed
+    hour = {
+        w.id: w
+        for w in queue
+        if NOON + timedelta(seconds=w.work_seconds) <= w.due_at <= NOON + timedelta(hours=1)
+    }
+    by_promise = [Place(w.id, w.due_at) for w in sorted(hour.values(), key=lambda w: (w.due_at, w.id))]
+
+    def all_kept(crew: int) -> bool:
+        answered = serve(by_promise, hour, crew) if crew else {}
+        return all(place.id in answered and at(answered[place.id]) <= place.reply_by for place in by_promise)
+
+    assert all_kept(needed)
+    assert needed == 0 or not all_kept(needed - 1)
+
+
+def test_nobody_waits_for_ever() -> None:
+    """One agent, and heavier conversations without end: the light one is let down, and yet has its turn."""
+    light = job(0, 10, weight=1, target=30)
+    now, minute = NOON, 0
+    while minute < 60 * 24 * 30:
+        heavy = [replace(job(i, 0, weight=4), due_at=now + timedelta(minutes=11)) for i in (1, 2)]
+        queue = [light, *(replace(w, second_due_at=w.due_at + timedelta(minutes=11)) for w in heavy)]
+        if plan(queue, 1, now).places[0].id == 0:
+            break
+        minute += 10
+        now = at(minute)
+    assert 60 < minute < 60 * 24 * 2
