@@ -89,7 +89,7 @@ def _message(scene: Scene, index: int, edition: int, present: Present) -> LiveMe
     rng = Random(f"{scene.source} {edition}")  # noqa: S311 - a story, not a secret
     who = person(scene.person, scene.language)
     language = scene.language or who.language
-    if edition and not scene.follows:
+    if edition and who.customer_id and not scene.follows:
         who = _stand_in(scene.channel, language, rng)
     number = _TICKETS_FROM * (edition + 1) + _feed().index(scene)
     thread_key, ids = identify(scene, number, who, edition + 1)
@@ -121,4 +121,4 @@ def _reworded(text: str, channel: str, language: str, rng: Random) -> str:
     phrases = _again()[language]
     if channel == "chirp":
         return f"{rng.choice(phrases['openers'])} {text} {rng.choice(phrases['closers'])}".strip()
-    return f"{rng.choice(phrases['letters'])}\n\n{text}"
+    return f"{text}\n\n{rng.choice(phrases['postscripts'])}"

@@ -103,7 +103,7 @@ class Person:
         if channel == NETWORK:
             if self.handle is None:
                 raise ValueError(f"{self.key} has no handle")
-            return Author((Identity("handle", f"@{self.handle}", NETWORK),), self.name, self.followers)
+            return Author((Identity("handle", self.handle, NETWORK),), self.name, self.followers)
         if self.email is None:
             raise ValueError(f"{self.key} has no address")
         identities = [Identity("email", self.email)]

@@ -14,8 +14,8 @@ Header words, after channel and person, in any order:
   `d5`, `d5-19:42`   five days ago, at a drawn or given local time; without a day, any of the last 13
   `ago`, `ago-25m`   the last turn lies a drawn or given time before now
   `crisis+14m`       14 minutes into the crisis
-  `=open`            the status afterwards. Without it `solved`; where time counts from now, `pending` after an
-                     agent's word, `open` after a customer's, `new` if no agent ever spoke
+  `=open`            the status afterwards. Without it `solved`; where time counts from now, `pending` after
+                     an agent's word, `open` after a customer's, `new` if no agent ever spoke
   `lang=fr`          the language, where it is not the customer's own
   `bought=ember@lyon`  a purchase to invent some days before (without a place: at home or online)
   `label=x`, `re=x`  a name for the scene; in the live feed, the scene that it goes on with

@@ -68,12 +68,11 @@ def thread(scene: Scene, number: int, present: Present, rng: Random) -> Thread:
     said: list[Said] = []
     for index, (line, at, external_id) in enumerate(zip(scene.lines, moments, ids, strict=True)):
         agent = agents[line.agent] if line.agent else None
+        text = words(line, at, scene, who, language, present, said)
         if line.kind == "customer" or line.kind == "away":
-            text = words(line, at, scene, who, language, present, said)
             inbound = inbound_message(scene, index, text, who, thread_key, ids)
             turns.append(Turn("customer", at, text, external_id, None, replace(inbound, sent_at=at)))
         else:
-            text = line.text
             turns.append(Turn(line.kind, at, text, external_id, agent.email if agent else None))
         if line.kind in ("customer", "agent"):
             said.append(Said(*_speaker(who, agent), at, own_words(text)))
@@ -115,7 +114,7 @@ def words(
     present: Present,
     before: Iterable[Said] = (),
 ) -> str:
-    """A customer's line with its names, dates and quotes."""
+    """A line with its names, dates and quotes."""
     values = {"name": who.name, "first": who.name.split()[0], "loyalty": who.loyalty_number or ""}
     letter = Letter(
         language=language,

@@ -1,9 +1,9 @@
 """Fills the placeholders of a script: dates that move with the present, and the quoted history of mails.
 
-`{{name}}`, `{{first}}`, `{{loyalty}}` are the customer's; `{{-5d}}` is the date five days before the message.
-`[[quote]]` in a mail quotes all turns before it, the newest first, as mail programs do; `[[quote outlook]]` does
-it the other way, with blocks of headers. `[[wrote 20d]]` quotes the words after it as the brand's mail of 20 days
-ago, `[[wrote 20d me]]` as the customer's own.
+`{{name}}`, `{{first}}`, `{{loyalty}}` are the customer's; `{{-5d}}` is the date five days before the
+message. `[[quote]]` in a mail quotes all turns before it, the newest first, as mail programs do;
+`[[quote outlook]]` does it the other way, with blocks of headers. `[[wrote 20d]]` quotes the words after it
+as the brand's mail of 20 days ago, `[[wrote 20d me]]` as the customer's own.
 """
 
 from __future__ import annotations
