@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 from base64 import urlsafe_b64encode
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from datetime import UTC, datetime
 from decimal import Decimal
 from hashlib import sha256
 from pathlib import Path
+from threading import Lock
 from typing import Any
 
 from cryptography.fernet import Fernet
@@ -21,13 +22,19 @@ from sqlalchemy import (
     Engine,
     MetaData,
     Numeric,
+    SQLColumnExpression,
+    TableValuedAlias,
     Text,
+    column,
     create_engine,
     event,
     make_url,
 )
 from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.orm import DeclarativeBase, Session, sessionmaker
+from sqlalchemy.sql.compiler import SQLCompiler
+from sqlalchemy.sql.functions import FunctionElement
 from sqlalchemy.types import TypeDecorator, TypeEngine
 
 SQLITE_BUSY_SECONDS = 30
@@ -68,7 +75,7 @@ class UtcDateTime(TypeDecorator[datetime]):
 
 
 class Money(TypeDecorator[Decimal]):
-    """An amount with two decimals, exact on both databases: SQLite, which knows no decimals, counts hundredths."""
+    """An amount with two decimals, exact on both: SQLite, which knows no decimals, counts hundredths."""
 
     impl = Numeric(18, 2)
     cache_ok = True
@@ -88,6 +95,27 @@ class Money(TypeDecorator[Decimal]):
 
 
 JsonColumn = JSON().with_variant(JSONB(), "postgresql")
+
+
+class _Items(FunctionElement[Any]):
+    """A set-returning function, one row per item of a JSON array; the two databases name it differently."""
+
+    inherit_cache = True
+
+
+@compiles(_Items, "sqlite")
+def _items_sqlite(element: _Items, compiler: SQLCompiler, **kwargs: Any) -> str:
+    return f"json_each({compiler.process(element.clauses, **kwargs)})"
+
+
+@compiles(_Items, "postgresql")
+def _items_postgresql(element: _Items, compiler: SQLCompiler, **kwargs: Any) -> str:
+    return f"jsonb_array_elements({compiler.process(element.clauses, **kwargs)})"
+
+
+def json_items(array: SQLColumnExpression[Any]) -> TableValuedAlias:
+    """The items of a JSON array as rows, joined to the row that holds it; each is the column `value`."""
+    return _Items(array).table_valued(column("value", JsonColumn))
 
 
 class EncryptedJson(TypeDecorator[dict[str, Any]]):
@@ -122,13 +150,17 @@ class Database:
     """One database. A block of `session()` or `reading()` is one transaction, committed where the block ends.
 
     `session()` may write. On SQLite it takes the write lock at once, since a transaction that reads first and
-    writes later fails instead of waiting when another one wrote in between. `reading()` never waits for a writer.
+    writes later fails instead of waiting when another one wrote in between. `reading()` never waits for a
+    writer.
     """
 
     def __init__(self, url: str, *, nudge: Callable[[str], None] = lambda job: None) -> None:
         self.url = url
         self.engine = _engine(url)
         self.nudge = nudge
+        # SQLite has one writer. The threads of a process wait for each other here, in the order they came, since
+        # SQLite's own waiting sleeps longer and longer; it is left for other processes.
+        self._turn: AbstractContextManager[Any] = Lock() if self.is_sqlite else nullcontext()
         self._write = sessionmaker(
             self.engine.execution_options(sqlite_begin="BEGIN IMMEDIATE"), expire_on_commit=False
         )
@@ -142,7 +174,7 @@ class Database:
     def session(self) -> Iterator[Session]:
         """One writing transaction; the nudges asked for within it go out after its commit."""
         with self._write() as session:
-            with session.begin():
+            with self._turn, session.begin():
                 yield session
             for job in session.info.pop("nudges", ()):
                 self.nudge(job)

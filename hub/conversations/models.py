@@ -146,9 +146,12 @@ class Message(Base):
         CheckConstraint("direction IN ('incoming', 'outgoing', 'activity')", name="direction"),
         CheckConstraint(f"delivery IS NULL OR delivery IN {DELIVERIES}", name="delivery"),
         _partial("ix_messages_to_analyse", "id", where="direction = 'incoming' AND analysed_at IS NULL"),
-        _partial("ix_messages_to_deliver", "deliver_at", where="delivery IN ('pending', 'sending')"),
+        # Set while a reply is to be sent. SQLite uses a partial index only where the query plainly implies it.
+        _partial("ix_messages_to_deliver", "deliver_at", "id", where="deliver_at IS NOT NULL"),
+        _partial("ix_messages_delivery", "delivery", "channel_id", where="delivery IS NOT NULL"),
         Index("ix_messages_conversation_id_sent_at", "conversation_id", "sent_at", "id"),
         Index("ix_messages_sent_at", "sent_at"),
+        Index("ix_messages_received_at", "channel_id", "direction", "received_at"),
     )
 
     id: Mapped[int] = mapped_column(primary_key=True)

@@ -97,7 +97,7 @@ def post_next(user: ApiUser, session: SessionDep) -> QueueItem:
     claimed = claim_next(session, user.id, now)
     if claimed is None:
         raise NotFound("nobody is waiting")
-    shown = session.get_one(Conversation, claimed.id, options=SHOWN, populate_existing=True)
+    shown = session.get_one(Conversation, claimed, options=SHOWN)
     return to_item(queue_rows(session, [shown], now)[0])
 
 

@@ -63,7 +63,7 @@ def take_next(request: Request, session: SessionDep, user: PageUser) -> Response
     if claimed is None:
         toast(request, "Nobody is waiting for an answer that is not taken already.", "info")
         return go("/queue")
-    return go(f"/conversations/{claimed.id}")
+    return go(f"/conversations/{claimed}")
 
 
 def row_view(row: QueueRow, me: User) -> dict[str, Any]:

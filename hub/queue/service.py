@@ -113,8 +113,8 @@ FOR_PLACING = (
 )
 
 
-def claim_next(session: Session, user_id: int, now: datetime) -> Conversation | None:
-    """Hand the unowned conversation with the earliest `reply_by` to a user; None where nobody waits.
+def claim_next(session: Session, user_id: int, now: datetime) -> int | None:
+    """Hand the unowned conversation with the earliest `reply_by` to a user: its id, None where nobody waits.
 
     However many ask at once, no two get the same: PostgreSQL skips what another transaction holds, SQLite has
     one writer.
@@ -134,10 +134,9 @@ def claim_next(session: Session, user_id: int, now: datetime) -> Conversation | 
         .returning(Conversation.id)
         .execution_options(synchronize_session=False)
     ).scalar()
-    if claimed is None:
-        return None
-    nudge(session, "plan")
-    return session.get_one(Conversation, claimed, populate_existing=True)
+    if claimed is not None:
+        nudge(session, "plan")
+    return claimed
 
 
 def _facts(conversation: Conversation, percentile: float | None) -> Facts:

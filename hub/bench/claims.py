@@ -1,0 +1,170 @@
+"""`next` for eight agents at once, on queues of several sizes, beside a bare one-row commit on the same disk."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from threading import Barrier
+
+from sqlalchemy import select, text, update
+
+from hub.accounts.models import User
+from hub.bench.figures import Figure, at_most, quantile
+from hub.channels.models import Channel
+from hub.clock import utcnow
+from hub.conversations.models import Conversation
+from hub.customers.models import Customer
+from hub.database import Database
+from hub.queue.service import claim_next
+
+AGENTS = 8
+CLAIMS = 1600
+ROUNDS = 4
+PICKS = 300
+
+# Reply times spread over three hours in an order of their own, so that the index is not filled from one end.
+_FILL = {
+    "sqlite": """
+        WITH RECURSIVE series(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM series WHERE n < :rows)
+        INSERT INTO conversations (channel_id, customer_id, status, created_at, updated_at, waiting_since, weight,
+                                   work_seconds, reply_by, gave_way_to)
+        SELECT :channel, :customer, 'open', :now, :now, :now, 1.0, 300,
+               datetime(:now, '+' || (n * 7919 % 10800) || ' seconds') || '.000000', 0 FROM series
+    """,
+    "postgresql": """
+        INSERT INTO conversations (channel_id, customer_id, status, created_at, updated_at, waiting_since, weight,
+                                   work_seconds, reply_by, gave_way_to)
+        SELECT :channel, :customer, 'open', :now, :now, :now, 1.0, 300,
+               CAST(:now AS timestamptz) + make_interval(secs => (n * 7919 % 10800)), 0
+        FROM generate_series(1, :rows) AS n
+    """,
+}
+
+
+def bench_claims(
+    database: Database, sizes: tuple[int, ...], progress: Callable[[str], None]
+) -> Iterator[Figure]:
+    """Fill the (migrated, empty) database to each of `sizes` in turn, and measure."""
+    area = f"next, {'SQLite' if database.is_sqlite else 'PostgreSQL'}"
+    users, channel_id, customer_id = _prepare(database)
+    waiting = 0
+    picks: list[float] = []
+    for size in sizes:
+        progress(f"{area}: {size:,} waiting")
+        _fill(database, size - waiting, channel_id, customer_id)
+        pick = quantile(_picks(database), 0.5)
+        picks.append(pick)
+        claims, commits, per_second = _claims(database, users)
+        waiting = size - CLAIMS
+        yield Figure(area, f"pick alone, {size:,} waiting, p50", pick * 1e3, "ms")
+        yield Figure(
+            area, f"bare commit, {AGENTS} writers, {size:,} waiting, p50", quantile(commits, 0.5) * 1e3, "ms"
+        )
+        yield Figure(area, f"next, {AGENTS} agents, {size:,} waiting, p50", quantile(claims, 0.5) * 1e3, "ms")
+        yield Figure(
+            area, f"next, {AGENTS} agents, {size:,} waiting, p99", quantile(claims, 0.99) * 1e3, "ms"
+        )
+        yield Figure(area, f"next, {AGENTS} agents, {size:,} waiting", per_second, "1/s")
+        ratio = quantile(claims, 0.5) / quantile(commits, 0.5)
+        yield at_most(area, f"next against a bare commit, {size:,} waiting", ratio, "×", 2)
+    if len(sizes) > 1:
+        growth = picks[-1] / picks[0]
+        yield at_most(area, f"pick, {sizes[-1]:,} against {sizes[0]:,} waiting", growth, "×", 2)
+
+
+def _prepare(database: Database) -> tuple[list[int], int, int]:
+    now = utcnow()
+    with database.session() as session:
+        users = [
+            User(
+                email=f"bench{n}@hub.example",
+                name=f"Bench {n}",
+                role="agent",
+                password_hash="-",
+                created_at=now,
+            )
+            for n in range(AGENTS)
+        ]
+        channel = Channel(name="bench", connector="files", kind="social", created_at=now)
+        customer = Customer(name="Bench", created_at=now, changed_at=now)
+        session.add_all([*users, channel, customer])
+        session.flush()
+        return [user.id for user in users], channel.id, customer.id
+
+
+def _fill(database: Database, rows: int, channel_id: int, customer_id: int) -> None:
+    now = utcnow()
+    moment = now.replace(tzinfo=None).isoformat(" ") if database.is_sqlite else now
+    with database.session() as session:
+        session.execute(
+            text(_FILL[database.engine.dialect.name]),
+            {"rows": rows, "channel": channel_id, "customer": customer_id, "now": moment},
+        )
+    with database.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+        connection.execute(text("ANALYZE conversations"))
+
+
+def _picks(database: Database) -> list[float]:
+    pick = (
+        select(Conversation.id)
+        .where(Conversation.reply_by.is_not(None), Conversation.owner_id.is_(None))
+        .order_by(Conversation.reply_by, Conversation.id)
+        .limit(1)
+    )
+    times = []
+    with database.reading() as session:
+        for _ in range(PICKS):
+            began = time.perf_counter()
+            session.execute(pick).scalar()
+            times.append(time.perf_counter() - began)
+    return times
+
+
+def _claims(database: Database, users: list[int]) -> tuple[list[float], list[float], float]:
+    """Seconds of each claim and of each bare commit, and claims per second; in turns, round by round, since the
+    speed of a disk drifts."""
+    taken: list[list[int]] = [[] for _ in users]
+
+    def claim(agent: int) -> None:
+        with database.session() as session:
+            claimed = claim_next(session, users[agent], utcnow())
+            if claimed is not None:
+                taken[agent].append(claimed)
+
+    def commit(agent: int) -> None:
+        with database.session() as session:
+            session.execute(update(User).where(User.id == users[agent]).values(seen_at=utcnow()))
+
+    claims: list[float] = []
+    commits: list[float] = []
+    claiming = 0.0
+    for _ in range(ROUNDS):
+        commits += _together(CLAIMS // ROUNDS // AGENTS, commit)[0]
+        times, seconds = _together(CLAIMS // ROUNDS // AGENTS, claim)
+        claims += times
+        claiming += seconds
+    everything = [each for several in taken for each in several]
+    if len(set(everything)) != CLAIMS:
+        raise AssertionError(f"{CLAIMS} claims gave {len(set(everything))} conversations")
+    return claims, commits, CLAIMS / claiming
+
+
+def _together(times_each: int, act: Callable[[int], None]) -> tuple[list[float], float]:
+    barrier = Barrier(AGENTS)
+
+    def run(agent: int) -> list[float]:
+        # The first one opens the connection.
+        act(agent)
+        barrier.wait()
+        times = []
+        for _ in range(times_each - 1):
+            began = time.perf_counter()
+            act(agent)
+            times.append(time.perf_counter() - began)
+        return times
+
+    with ThreadPoolExecutor(AGENTS) as pool:
+        began = time.perf_counter()
+        parts = list(pool.map(run, range(AGENTS)))
+        return [each for part in parts for each in part], time.perf_counter() - began
