@@ -1,1 +1,49 @@
-"""Sentiment: texts in, analyses out. Imports nothing else of the project."""
+"""Sentiment: texts in, analyses out. Imports nothing else of the project.
+
+    scorer = sentiment.load()
+    [analysis] = scorer.score(["Where is my parcel?! Two weeks now."])
+
+Importing this package is cheap; torch is first imported by `load`.
+"""
+
+from __future__ import annotations
+
+from sentiment.types import (
+    INTENTS,
+    SENTIMENTS,
+    Analysis,
+    Intent,
+    IntentLabel,
+    Scorer,
+    Sentiment,
+    SentimentLabel,
+)
+
+__all__ = [
+    "INTENTS",
+    "SENTIMENTS",
+    "Analysis",
+    "Intent",
+    "IntentLabel",
+    "Scorer",
+    "Sentiment",
+    "SentimentLabel",
+    "load",
+]
+
+
+def load(model: str = "default", intent_model: str | None = None, threads: int | None = None) -> Scorer:
+    """Load a model, once per process (about two seconds and 250 MB for the default).
+
+    `model` is "default" (packaged, offline) or any Hugging Face sequence classification id or local folder
+    whose labels can be read as negative, neutral and positive. `intent_model` is None (the default model
+    brings its own intents; another abstains), "default", or a classifier whose labels are named as
+    `INTENTS`. Ids are looked up in the local cache only, unless the environment says `HF_HUB_OFFLINE=0`.
+    `threads` sets torch's threads, for the whole process. Weights are read from safetensors only, and no
+    remote code runs.
+
+    Raises: sentiment.encoder.WeightsError, sentiment.heads.HeadsError, sentiment.classifier.ClassifierError.
+    """
+    from sentiment.model import load as load_model
+
+    return load_model(model, intent_model, threads)

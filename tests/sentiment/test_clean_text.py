@@ -1,0 +1,72 @@
+"""What is cut from a text, what is kept, and that no text takes long."""
+
+from __future__ import annotations
+
+import re
+import time
+import unicodedata
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from sentiment.text import MAX_CHARS, clean, letters, spell_symbols
+
+
+@pytest.mark.parametrize(
+    ("written", "cleaned"),
+    [
+        ("@SpotifyCares it&#39;s broken &amp; slow", "@user it's broken & slow"),
+        ("see https://t.co/AbC?x=1#y now", "see http now"),
+        ("www.example.com/a is down", "http is down"),
+        ("write to jo.doe+x@mail.example.org, please", "write to http, please"),
+        ("@jo@social.example hi", "@user hi"),
+        ("meet me @ noon", "meet me @ noon"),
+        ("  two\n\n lines\t", "two lines"),
+        ("nul\x00 and \u200bzero width\ufeff", "nul and zero width"),
+        ("lone \ud800 surrogate", "lone surrogate"),
+        ("e\u0301", "é"),
+        ("SGVsbG8gd29ybGQsIHRoaXMgaXMgYmFzZTY0IGFuZCBub3QgYSB0ZXh0IQ==", ""),
+        (
+            "soooooooooooooooooooooooooooooooooooooooooooooooo good",
+            "soooooooooooooooooooooooooooooooooooooooooooooooo good",
+        ),
+        ("", ""),
+    ],
+)
+def test_clean(written: str, cleaned: str) -> None:
+    assert clean(written) == cleaned
+
+
+def test_letters_are_only_words() -> None:
+    assert letters(clean("@jo Ça va? 100 % 😀 https://x.example/y #très_bien it’s")) == "Ça va très bien it's"
+
+
+def test_symbols_are_spelled() -> None:
+    assert spell_symbols("late again 😡") == "late again pouting face "
+    assert spell_symbols("a → b, 50 € ½ ok") == "a → b, 50 € ½ ok"
+
+
+@given(st.text(st.characters(), max_size=300))
+def test_what_is_left_can_be_seen(text: str) -> None:
+    cleaned = clean(text)
+    assert cleaned == cleaned.strip()
+    assert all(unicodedata.category(c) not in ("Cc", "Cs", "Cn", "Co") for c in cleaned)
+    assert not re.search(r"\s\s", cleaned)
+
+
+def test_the_end_of_a_long_text_is_kept() -> None:
+    cleaned = clean("begin " + "x " * 50_000 + " end")
+    assert cleaned.startswith("begin x")
+    assert cleaned.endswith("x end")
+    assert len(cleaned) <= MAX_CHARS
+
+
+@pytest.mark.parametrize(
+    "unit", ["a@", "@", "http://", "&amp;", "a.", "A1b=", "😡", "www.", "\u0301", "@a@", "-", "+a@b-"]
+)
+def test_no_text_takes_long(unit: str) -> None:
+    text = unit * (1_000_000 // len(unit))
+    started_at = time.process_time()
+    spell_symbols(letters(clean(text)))
+    assert time.process_time() - started_at < 1.0
