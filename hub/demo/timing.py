@@ -77,14 +77,14 @@ def _fitted(start: datetime, offsets: Sequence[timedelta], now: datetime) -> lis
 def _offsets(
     scene: Scene, start: datetime | None, tier: str | None, rng: Random, present: Present
 ) -> list[timedelta]:
-    """Seconds of each line after the first. Opening hours count only where the start is known."""
+    """How long after the first each line is said. Opening hours count only where the start is known."""
     drag = _CRISIS_DRAG if scene.when.anchor == "crisis" else 1.0
     elapsed = timedelta()
     offsets = [elapsed]
     for line in scene.lines[1:]:
         elapsed += timedelta(seconds=_gap(line, scene.channel, tier, drag, rng))
-        if start is not None and line.after_seconds is None:
-            hours = _HOURS[scene.channel] if line.kind == "agent" else (6, 24)
+        if start is not None and line.kind not in ("auto", "away") and (line.after_seconds or 3600) >= 3600:
+            hours = (6, 24) if line.kind == "customer" else _HOURS[scene.channel]
             elapsed = _when_open(start + elapsed, hours, rng) - start
         offsets.append(elapsed)
     return offsets
@@ -92,7 +92,7 @@ def _offsets(
 
 def _gap(line: Line, channel: str, tier: str | None, drag: float, rng: Random) -> float:
     if line.after_seconds is not None:
-        return line.after_seconds
+        return line.after_seconds * rng.uniform(0.9, 1.1)
     if line.kind in ("auto", "away"):
         return rng.uniform(4, 50)
     if line.kind == "note":
