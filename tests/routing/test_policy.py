@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from datetime import timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -16,7 +17,9 @@ from routing.calendars import Interval
 from routing.located_yaml import Problem, read_yaml
 from routing.policy import DEFAULT_POLICY, PolicyError, parse_duration, policy_schema, read_policy
 
-PUBLISHED_SCHEMA = Path(__file__).parents[2] / "docs" / "policy.schema.json"
+DOCS = Path(__file__).parents[2] / "docs"
+PUBLISHED_SCHEMA = DOCS / "policy.schema.json"
+GUIDE = DOCS / "policy.md"
 
 SMALL = """\
 time_zone: Europe/Berlin
@@ -365,3 +368,18 @@ def test_no_text_breaks_the_reader(data: st.DataObject) -> None:
     except PolicyError as error:
         problems = error.problems or (Problem(0, 0, "", "an error without a problem"),)
     assert all(1 <= p.line <= text.count("\n") + 2 and p.message for p in problems)
+
+
+def test_the_guide_explains_every_field() -> None:
+    guide = GUIDE.read_text()
+    schema = policy_schema()
+    fields = {name for part in (schema, *schema["$defs"].values()) for name in part.get("properties", ())}
+    days = {"tuesday", "wednesday", "thursday"}
+    assert {name for name in fields - days if not re.search(rf"\b{name}\b", guide)} == set()
+
+
+def test_the_examples_of_the_guide_are_right() -> None:
+    calendars, policies = re.findall(r"```yaml\n(.*?)```", GUIDE.read_text(), flags=re.DOTALL)
+    rest = SMALL[SMALL.index("  - name: Rest") :]
+    policy = read_policy("time_zone: UTC\ncurrency: EUR\ntiers: [platinum]\n" + calendars + policies + rest)
+    assert [rule.name for rule in policy.policies] == ["Angry in public", "Rest"]
