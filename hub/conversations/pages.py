@@ -156,9 +156,21 @@ def reply(
 
 
 @router.post("/conversations/{conversation_id}/note")
-def note(session: SessionDep, user: PageUser, conversation_id: int, text: Annotated[str, Form()]) -> Response:
-    conversation = service.get_conversation(session, conversation_id)
-    service.note(session, conversation, user=user, text=_newlines(text), now=utcnow())
+def note(
+    session: SessionDep,
+    user: PageUser,
+    conversation_id: int,
+    text: Annotated[str, Form()],
+    idempotency_key: Annotated[str, Form(max_length=200)],
+) -> Response:
+    service.note(
+        session,
+        service.get_conversation(session, conversation_id),
+        user=user,
+        text=_newlines(text),
+        now=utcnow(),
+        idempotency_key=idempotency_key,
+    )
     return go(f"/conversations/{conversation_id}")
 
 

@@ -47,12 +47,9 @@ def reply(
 
     The same `idempotency_key` again gives the message of the first time. Raises: Invalid, Conflict.
     """
-    if idempotency_key:
-        before = session.scalar(select(Message).where(Message.idempotency_key == idempotency_key))
-        if before is not None:
-            if before.conversation_id != conversation.id or before.body != text:
-                raise Conflict("this idempotency key was used for another reply", field="idempotency_key")
-            return before
+    before = _written_before(session, conversation, idempotency_key, text)
+    if before is not None:
+        return before
     if conversation.status == "closed":
         raise Conflict("this conversation is closed; the customer's next message opens another")
     _check_text(text)
@@ -86,8 +83,19 @@ def reply(
     return message
 
 
-def note(session: Session, conversation: Conversation, *, user: User, text: str, now: datetime) -> Message:
-    """Write something for colleagues only; it satisfies no clock. Raises: Invalid."""
+def note(
+    session: Session,
+    conversation: Conversation,
+    *,
+    user: User,
+    text: str,
+    now: datetime,
+    idempotency_key: str | None = None,
+) -> Message:
+    """Write something for colleagues only; it satisfies no clock. Raises: Invalid, Conflict."""
+    before = _written_before(session, conversation, idempotency_key, text)
+    if before is not None:
+        return before
     _check_text(text)
     message = Message(
         channel_id=conversation.channel_id,
@@ -95,6 +103,7 @@ def note(session: Session, conversation: Conversation, *, user: User, text: str,
         external_id=f"note:{uuid4().hex}",
         direction="outgoing",
         private=True,
+        idempotency_key=idempotency_key,
         user_id=user.id,
         author_name=user.name,
         body=text,
@@ -156,6 +165,17 @@ def set_status(
     place(session, [conversation], active_policy(session), now)
     who = user.name if user else "The hub"
     _activity(session, conversation, f"{who}: {_words(before)} → {_words(status)}", user, now)
+
+
+def _written_before(
+    session: Session, conversation: Conversation, idempotency_key: str | None, text: str
+) -> Message | None:
+    if not idempotency_key:
+        return None
+    before = session.scalar(select(Message).where(Message.idempotency_key == idempotency_key))
+    if before is not None and (before.conversation_id != conversation.id or before.body != text):
+        raise Conflict("this idempotency key was used for another text", field="idempotency_key")
+    return before
 
 
 def _own(conversation: Conversation, user: User, now: datetime) -> None:

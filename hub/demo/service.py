@@ -155,15 +155,16 @@ def _work(email: str, rng: Random, session: Session) -> None:
     heartbeat(session, user.id, now)
     if count_waiting(session) <= COMFORTABLE:
         return
-    conversation = claim_next(session, user.id, now)
-    if conversation is None:
+    claimed = claim_next(session, user.id, now)
+    if claimed is None:
         return
+    conversation = service.get_conversation(session, claimed)
     newest = conversation.newest_message
     language = newest.analysis.language if newest and newest.analysis else None
     text = answer(
         language or conversation.customer.language or "en", conversation.customer.name, user.name, rng
     )
-    service.reply(session, service.get_conversation(session, conversation.id), user=user, text=text, now=now)
+    service.reply(session, conversation, user=user, text=text, now=now)
 
 
 def _add_channels(session: Session, hub: Hub, now: datetime) -> dict[str, int]:

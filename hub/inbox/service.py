@@ -318,7 +318,7 @@ def unstorable(item: InboundMessage, now: datetime) -> Rejected | None:
         return Rejected(_raw(item), "bad_id", "the id is longer than 998 characters", item.external_id[:100])
     if item.sent_at is not None and item.sent_at > now + FUTURE:
         detail = f"sent at {item.sent_at.isoformat()}, more than a day from now"
-        return Rejected(_raw(item), "date_in_future", detail, item.external_id)
+        return Rejected(_raw(item), "future_date", detail, item.external_id)
     return None
 
 

@@ -1,0 +1,1 @@
+"""Listening: what customers feel and want, over time."""

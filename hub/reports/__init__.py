@@ -1,0 +1,1 @@
+"""Reports: which promises were kept, and how fast."""
