@@ -16,21 +16,21 @@ WINDOW = timedelta(days=365)
 
 def refresh_spend(session: Session, customer_ids: Collection[int], now: datetime) -> None:
     """Count anew what these customers spent: purchases less returns, by the time they occurred."""
+    happened = Event.occurred_at <= now
+    signed = case((Event.kind == "return", -Event.base_amount), else_=Event.base_amount)
     sums = {
         row.customer_id: row
         for row in session.execute(
             select(
                 Event.customer_id,
-                func.sum(case((Event.kind == "return", -Event.base_amount), else_=Event.base_amount)).label(
-                    "spend"
-                ),
-                func.min(Event.occurred_at).label("oldest_at"),
+                func.sum(signed).filter(happened).label("spend"),
+                func.min(Event.occurred_at).filter(happened).label("oldest_at"),
+                func.min(Event.occurred_at).filter(~happened).label("coming_at"),
             )
             .where(
                 Event.customer_id.in_(customer_ids),
                 Event.kind.in_(("purchase", "return")),
                 Event.occurred_at > now - WINDOW,
-                Event.occurred_at <= now,
             )
             .group_by(Event.customer_id)
         )
@@ -38,14 +38,15 @@ def refresh_spend(session: Session, customer_ids: Collection[int], now: datetime
     for customer in session.scalars(select(Customer).where(Customer.id.in_(customer_ids))):
         row = sums.get(customer.id)
         spend = Decimal(row.spend or 0).quantize(Decimal("0.01")) if row else Decimal(0)
-        customer.spend_until = row.oldest_at + WINDOW if row else None
+        changes = [row.oldest_at + WINDOW if row.oldest_at else None, row.coming_at] if row else []
+        customer.spend_until = min((at for at in changes if at is not None), default=None)
         if customer.spend_12m != spend:
             customer.spend_12m = spend
             customer.changed_at = now
 
 
 def refresh_expired(session: Session, now: datetime, limit: int = 500) -> int:
-    """Count anew for those whose oldest purchase has left the window; how many there were."""
+    """Count anew for those of whom a purchase has left the window or entered it; how many there were."""
     due = session.scalars(
         select(Customer.id).where(Customer.spend_until <= now).order_by(Customer.spend_until).limit(limit)
     ).all()
