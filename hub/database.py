@@ -114,7 +114,7 @@ def _items_postgresql(element: _Items, compiler: SQLCompiler, **kwargs: Any) -> 
 
 
 def json_items(array: SQLColumnExpression[Any]) -> TableValuedAlias:
-    """The items of a JSON array as rows, joined to the row that holds it; each is the column `value`."""
+    """The items of a JSON array as rows, to be joined to their own row; the column is `value`."""
     return _Items(array).table_valued(column("value", JsonColumn))
 
 

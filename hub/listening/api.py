@@ -1,0 +1,113 @@
+"""Moods for programs."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from fastapi import APIRouter
+from pydantic import BaseModel
+
+from hub.clock import utcnow
+from hub.http import ApiUser, SessionDep
+from hub.listening.queries import moods
+from hub.period import Range, Unit
+
+router = APIRouter(prefix="/reports", tags=["reports"])
+
+
+class TallyOut(BaseModel):
+    """Messages by sentiment. `abstained`: the model is not sure enough; `negative_share` is of the others."""
+
+    messages: int
+    negative: int
+    neutral: int
+    positive: int
+    abstained: int
+    negative_share: float | None
+
+
+class PointOut(TallyOut):
+    at: datetime
+
+
+class ChannelTally(TallyOut):
+    channel: str
+
+
+class LanguageTally(TallyOut):
+    language: str | None
+
+
+class IntentTallyOut(BaseModel):
+    intent: str
+    messages: int
+    negative: int
+
+
+class WorstOut(BaseModel):
+    conversation_id: int
+    message_id: int
+    customer_id: int
+    customer: str
+    tier: str | None
+    channel: str
+    sent_at: datetime
+    text: str
+    confidence: float
+
+
+class SentimentReport(BaseModel):
+    """How customers felt. Points are hours or days in the brand's zone, the last still going on.
+
+    `unread` messages, which no model has read yet, are in no other figure.
+    """
+
+    since: datetime
+    until: datetime
+    unit: Unit
+    totals: TallyOut
+    before: TallyOut
+    unread: int
+    over_time: list[PointOut]
+    by_channel: list[ChannelTally]
+    by_language: list[LanguageTally]
+    intents: list[IntentTallyOut]
+    worst: list[WorstOut]
+
+
+@router.get("/sentiment")
+def get_sentiment(user: ApiUser, session: SessionDep, range: Range = "7d") -> SentimentReport:
+    """Sentiment over time, by channel, language and intent; `before` is as long a period before this one."""
+    found = moods(session, range, utcnow())
+    return SentimentReport(
+        since=found.period.since,
+        until=found.period.until,
+        unit=found.period.unit,
+        totals=TallyOut(**found.totals.fields()),
+        before=TallyOut(**found.before.fields()),
+        unread=found.unread,
+        over_time=[PointOut(at=at, **tally.fields()) for at, tally in found.over_time],
+        by_channel=[
+            ChannelTally(channel=channel.name, **tally.fields()) for channel, tally in found.by_channel
+        ],
+        by_language=[LanguageTally(language=code, **tally.fields()) for code, tally in found.by_language],
+        intents=[
+            IntentTallyOut(intent=each.label, messages=each.messages, negative=each.negative)
+            for each in found.intents
+        ],
+        worst=[
+            WorstOut(
+                conversation_id=conversation.id,
+                message_id=message.id,
+                customer_id=conversation.customer_id,
+                customer=conversation.customer.name,
+                tier=conversation.customer.tier,
+                channel=conversation.channel.name,
+                sent_at=message.sent_at,
+                text=message.body,
+                confidence=message.analysis.sentiment_confidence,
+            )
+            for message, conversation in found.worst
+            if message.analysis is not None
+        ],
+    )
