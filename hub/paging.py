@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, TypeVar, TypeVarTuple
 
 from sqlalchemy import ColumnElement, Select, tuple_
 from sqlalchemy.orm import InstrumentedAttribute
@@ -16,6 +16,7 @@ from sqlalchemy.orm import InstrumentedAttribute
 from hub.errors import Invalid
 
 Row = TypeVar("Row")
+Columns = TypeVarTuple("Columns")
 MAX_LIMIT = 200
 LARGEST = 2**31 - 1
 
@@ -53,13 +54,13 @@ def decode_cursor(cursor: str, types: Sequence[type]) -> list[Any]:
 
 
 def after(
-    query: Select[Any],
+    query: Select[*Columns],
     columns: Sequence[InstrumentedAttribute[Any]],
     types: Sequence[type],
     cursor: str | None,
     *,
     descending: bool = False,
-) -> Select[Any]:
+) -> Select[*Columns]:
     """`query` in the order of `columns`, beginning behind `cursor`."""
     if cursor is not None:
         key = decode_cursor(cursor, types)
