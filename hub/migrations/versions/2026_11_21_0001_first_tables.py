@@ -315,6 +315,17 @@ def upgrade() -> None:
     op.create_index(
         "ix_messages_conversation_id_sent_at", "messages", ["conversation_id", "sent_at", "id"], unique=False
     )
+    op.create_index(
+        "ix_messages_delivery",
+        "messages",
+        ["delivery", "channel_id"],
+        unique=False,
+        postgresql_where=sa.text("delivery IS NOT NULL"),
+        sqlite_where=sa.text("delivery IS NOT NULL"),
+    )
+    op.create_index(
+        "ix_messages_received_at", "messages", ["channel_id", "direction", "received_at"], unique=False
+    )
     op.create_index("ix_messages_sent_at", "messages", ["sent_at"], unique=False)
     op.create_index(
         "ix_messages_to_analyse",
@@ -327,10 +338,10 @@ def upgrade() -> None:
     op.create_index(
         "ix_messages_to_deliver",
         "messages",
-        ["deliver_at"],
+        ["deliver_at", "id"],
         unique=False,
-        postgresql_where=sa.text("delivery IN ('pending', 'sending')"),
-        sqlite_where=sa.text("delivery IN ('pending', 'sending')"),
+        postgresql_where=sa.text("deliver_at IS NOT NULL"),
+        sqlite_where=sa.text("deliver_at IS NOT NULL"),
     )
     op.create_table(
         "promises",
@@ -456,8 +467,8 @@ def downgrade() -> None:
     op.drop_index(
         "ix_messages_to_deliver",
         table_name="messages",
-        postgresql_where=sa.text("delivery IN ('pending', 'sending')"),
-        sqlite_where=sa.text("delivery IN ('pending', 'sending')"),
+        postgresql_where=sa.text("deliver_at IS NOT NULL"),
+        sqlite_where=sa.text("deliver_at IS NOT NULL"),
     )
     op.drop_index(
         "ix_messages_to_analyse",
@@ -466,6 +477,13 @@ def downgrade() -> None:
         sqlite_where=sa.text("direction = 'incoming' AND analysed_at IS NULL"),
     )
     op.drop_index("ix_messages_sent_at", table_name="messages")
+    op.drop_index("ix_messages_received_at", table_name="messages")
+    op.drop_index(
+        "ix_messages_delivery",
+        table_name="messages",
+        postgresql_where=sa.text("delivery IS NOT NULL"),
+        sqlite_where=sa.text("delivery IS NOT NULL"),
+    )
     op.drop_index("ix_messages_conversation_id_sent_at", table_name="messages")
     op.drop_table("messages")
     op.drop_index("ix_rejects_reason", table_name="rejects")
