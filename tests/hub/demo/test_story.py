@@ -11,10 +11,14 @@ from itertools import islice
 
 import pytest
 
+from hub.customers.imports import import_customers, import_events
 from hub.customers.models import EVENT_KINDS
+from hub.database import Database
 from hub.demo.people import brand, people
 from hub.demo.script import parse, scenes
 from hub.demo.story import Story, Thread, Turn, live, story
+from hub.policies.service import activate
+from routing.policy import DEFAULT_POLICY
 from sentiment.types import INTENTS
 
 NOW = datetime(2026, 11, 18, 14, 30, tzinfo=UTC)
@@ -200,6 +204,19 @@ def test_customers_and_events_are_in_the_import_formats(told: Story) -> None:
     assert {row["customer"] for row in events} <= ids
     assert {row["kind"] for row in events} == set(EVENT_KINDS)
     assert all(Decimal(row["amount"]) > 0 for row in events if row["kind"] == "return")
+
+
+def test_the_importers_take_every_row(told: Story, sqlite_url: str) -> None:
+    database = Database(sqlite_url)
+    try:
+        with database.session() as session:
+            policy = activate(session, DEFAULT_POLICY, NOW).policy
+        customers = import_customers(database, io.StringIO(told.customers_csv), policy, NOW)
+        events = import_events(database, io.StringIO(told.events_csv), policy, NOW)
+    finally:
+        database.close()
+    assert customers.errors == []
+    assert events.errors == []
 
 
 def test_spending_has_a_heavy_tail_led_by_platinum_with_exceptions(told: Story) -> None:
