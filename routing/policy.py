@@ -89,7 +89,14 @@ TimeZone = Annotated[str, AfterValidator(_check_time_zone)]
 Duration = Annotated[
     timedelta,
     BeforeValidator(parse_duration),
-    WithJsonSchema({"type": "string", "pattern": f"^{_DURATION.pattern}$", "examples": ["15m", "2h", "1d"]}),
+    WithJsonSchema(
+        {
+            "type": "string",
+            "minLength": 2,
+            "pattern": f"^{_DURATION.pattern}$",
+            "examples": ["15m", "2h", "1d"],
+        }
+    ),
 ]
 Hours = Annotated[
     tuple[Interval, ...],
