@@ -1,0 +1,72 @@
+"""A hub on either database, and somebody to ask it: a program with a token, a person who is signed in."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from fastapi.testclient import TestClient
+from sqlalchemy.orm import Session
+
+from hub.accounts.service import create_token
+from hub.policies.service import activate
+from hub.runtime import Hub
+from hub.server import create_app
+from hub.settings import Settings
+from routing.policy import DEFAULT_POLICY
+from tests import factories
+from tests.factories import NOW, PASSWORD, WordScorer
+
+
+@pytest.fixture
+def hub(database_url: str, tmp_path: Path) -> Iterator[Hub]:
+    """A hub with the built-in policy and a model that knows three words; nothing works in the background."""
+    hub = Hub(Settings(home=tmp_path, database_url=database_url, secret_key="test key", brand="Test brand"))
+    hub._scorer = WordScorer()
+    with hub.database.session() as session:
+        activate(session, DEFAULT_POLICY, NOW)
+    yield hub
+    hub.close()
+
+
+@pytest.fixture
+def session(hub: Hub) -> Iterator[Session]:
+    """One writing transaction for a whole test: not beside a client, since SQLite has one writer."""
+    with hub.database.session() as session:
+        yield session
+
+
+@pytest.fixture
+def app_client(hub: Hub) -> Iterator[TestClient]:
+    """Somebody who is not known yet."""
+    with TestClient(create_app(hub), follow_redirects=False) as client:
+        yield client
+
+
+@pytest.fixture
+def token(hub: Hub) -> str:
+    """A token of an agent."""
+    with hub.database.session() as session:
+        return create_token(session, factories.user(session), "test", NOW)
+
+
+@pytest.fixture
+def api(app_client: TestClient, token: str) -> TestClient:
+    """A program with a token; it asks below `/api/v1`."""
+    return TestClient(
+        app_client.app,
+        base_url="http://testserver/api/v1/",
+        headers={"Authorization": f"Bearer {token}"},
+        follow_redirects=False,
+    )
+
+
+@pytest.fixture
+def agent(hub: Hub, app_client: TestClient) -> TestClient:
+    """An agent who is signed in."""
+    with hub.database.session() as session:
+        email = factories.user(session).email
+    answer = app_client.post("/sign-in", data={"email": email, "password": PASSWORD})
+    assert answer.status_code == 303, answer.text
+    return app_client
