@@ -10,6 +10,8 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from huggingface_hub import snapshot_download
+from huggingface_hub.errors import HfHubHTTPError
 from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
 from sentiment.encoder import by_length
@@ -30,27 +32,25 @@ class ClassifierError(Exception):
 
 
 class _Classifier:
-    """A loaded classifier; `name` ends in what tells its version: the commit, or the weights' hash."""
+    """A loaded classifier; `name` ends in the beginning of its weights' SHA-256."""
 
     languages: frozenset[str] | None = None
     sentiment_threshold = THRESHOLD
     intent_thresholds = (THRESHOLD,) * len(INTENTS)
 
     def __init__(self, model: str) -> None:
-        local_only = os.environ.get("HF_HUB_OFFLINE", "1") != "0"
-        options = {"local_files_only": local_only, "trust_remote_code": False}
+        options = {"local_files_only": True, "trust_remote_code": False}
         try:
-            self._tokenizer = AutoTokenizer.from_pretrained(model, **options)
+            folder = _folder(model)
+            self._tokenizer = AutoTokenizer.from_pretrained(folder, **options)
             self._model = AutoModelForSequenceClassification.from_pretrained(
-                model, use_safetensors=True, dtype=torch.float32, **options
+                folder, use_safetensors=True, dtype=torch.float32, **options
             ).eval()
-        except (OSError, ValueError, ImportError, RuntimeError) as error:
+        except (HfHubHTTPError, OSError, ValueError, ImportError, RuntimeError) as error:
             raise ClassifierError(f"the model {model} cannot be loaded: {error}") from error
         config = self._model.config
         self.labels: Mapping[int, str] = {int(index): str(label) for index, label in config.id2label.items()}
-        self.name = (
-            f"{Path(model).name if Path(model).is_dir() else model}@{_version(model, config._commit_hash)}"
-        )
+        self.name = f"{folder.name if Path(model).is_dir() else model}@{_digest(folder)}"
         self._limit = min(MAX_TOKENS, self._tokenizer.model_max_length, _positions(config))
         self._several = config.problem_type == "multi_label_classification"
 
@@ -124,11 +124,18 @@ def _plain(label: str) -> str:
     return re.sub(r"[\s_-]+", " ", label).strip().lower()
 
 
-def _version(model: str, commit: str | None) -> str:
-    if commit:
-        return commit[:8]
+def _folder(model: str) -> Path:
+    """The model's folder; of one on the Hub the local copy, fetched only where the environment allows it."""
+    if Path(model).is_dir():
+        return Path(model).resolve()
+    offline = os.environ.get("HF_HUB_OFFLINE", "1") != "0"
+    patterns = ["*.json", "*.safetensors", "*.txt", "*.model"]
+    return Path(snapshot_download(model, allow_patterns=patterns, local_files_only=offline))
+
+
+def _digest(folder: Path) -> str:
     digest = hashlib.sha256()
-    for path in sorted(Path(model).glob("*.safetensors")):
+    for path in sorted(folder.glob("*.safetensors")):
         with path.open("rb") as file:
             digest.update(hashlib.file_digest(file, "sha256").digest())
     return digest.hexdigest()[:8]
