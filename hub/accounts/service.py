@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from hashlib import sha256
 
@@ -45,6 +46,16 @@ def find_user(session: Session, email: str) -> User:
     return user
 
 
+def all_users(session: Session) -> Sequence[User]:
+    """Everybody, by mail address."""
+    return session.scalars(select(User).order_by(User.email)).all()
+
+
+def set_disabled(user: User, disabled: bool, now: datetime) -> None:
+    """Lock a user out with all their tokens, or let them in again."""
+    user.disabled_at = (user.disabled_at or now) if disabled else None
+
+
 def set_password(session: Session, user: User, password: str) -> None:
     """Give `user` another password. Raises: Invalid."""
     if len(password) < 8:
@@ -82,6 +93,16 @@ def revoke_tokens(session: Session, user: User, name: str, now: datetime) -> int
     for token in found:
         token.revoked_at = now
     return len(found)
+
+
+def live_tokens(session: Session) -> dict[int, list[ApiToken]]:
+    """The tokens that serve, by user id, the oldest first."""
+    found: dict[int, list[ApiToken]] = {}
+    for token in session.scalars(
+        select(ApiToken).where(ApiToken.revoked_at.is_(None)).order_by(ApiToken.created_at, ApiToken.id)
+    ):
+        found.setdefault(token.user_id, []).append(token)
+    return found
 
 
 def user_of_token(session: Session, token: str) -> User:
