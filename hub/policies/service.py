@@ -51,11 +51,17 @@ def activate(session: Session, text: str, now: datetime) -> ActivePolicy:
 
 
 def active_policy(session: Session) -> ActivePolicy:
-    """The policy that rules; the built-in one where none was ever activated."""
+    """The policy that rules."""
+    version = active_version(session)
+    return ActivePolicy(version.id, _parsed(version.source))
+
+
+def active_version(session: Session) -> PolicyVersion:
+    """The version that rules, with its text."""
     version = session.scalar(_newest())
     if version is None:
         raise LookupError("no policy is active: the hub activates one when it starts")
-    return ActivePolicy(version.id, _parsed(version.source))
+    return version
 
 
 def _newest() -> Select[PolicyVersion]:
