@@ -48,6 +48,8 @@ def ingest_channel(hub: Hub, name: str, kind: str | None) -> int:
             raise Invalid(
                 f"channel {name!r} is a {channel.connector} channel, not one for files", field="channel"
             )
+        elif kind is not None and kind != channel.kind:
+            raise Invalid(f"channel {name!r} is of kind {channel.kind}, not {kind}", field="kind")
         return channel.id
 
 
