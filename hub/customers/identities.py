@@ -5,12 +5,15 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from datetime import datetime
+from typing import get_args
 
-from sqlalchemy import select, tuple_
+from sqlalchemy import or_, select, tuple_
 from sqlalchemy.orm import Session
 
-from connectors.base import Author, Identity
+from connectors.base import Author, Identity, IdentityKind
 from hub.customers.models import Customer, CustomerIdentity
+from hub.errors import Conflict, NotFound
+from hub.paging import LARGEST
 
 Key = tuple[str, str, str]
 
@@ -49,6 +52,25 @@ def find_by_identities(session: Session, keys: Sequence[Key]) -> dict[Key, int]:
         )
         found.update({(kind, place, value): customer_id for kind, place, value, customer_id in rows})
     return found
+
+
+def find_customer(session: Session, who: str) -> int:
+    """The id of the customer whom `who` names: a customer id, an identity in any place, or the hub's own id.
+
+    Raises: NotFound, Conflict where it names several.
+    """
+    kinds: tuple[IdentityKind, ...] = get_args(IdentityKind)
+    values = {normalise(Identity(kind, who))[2] for kind in kinds}
+    met = select(CustomerIdentity.customer_id).where(CustomerIdentity.value.in_(values))
+    query = select(Customer.id).where(or_(Customer.external_id == who, Customer.id.in_(met)))
+    found = session.scalars(query.order_by(Customer.id).limit(2)).all()
+    if len(found) > 1:
+        raise Conflict(f"{who!r} is more than one customer")
+    if not found and who.isdecimal() and len(who) < len(str(LARGEST)):
+        found = session.scalars(select(Customer.id).where(Customer.id == int(who))).all()
+    if not found:
+        raise NotFound(f"no customer {who!r}")
+    return found[0]
 
 
 def resolve_authors(session: Session, authors: Sequence[Author | None], now: datetime) -> list[Customer]:
