@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Annotated
 
@@ -55,8 +55,14 @@ SECURITY_HEADERS = {
 ground = APIRouter()
 
 
-def create_app(hub: Hub, worker: EmbeddedWorker | None = None) -> FastAPI:
-    """The application over an open hub; `worker` does the background work in this process, where there is one."""
+def create_app(
+    hub: Hub, worker: EmbeddedWorker | None = None, sign_ins: Sequence[Mapping[str, str]] = ()
+) -> FastAPI:
+    """The application over an open hub.
+
+    `worker` does the background work in this process, where there is one. `sign_ins` are offered on the sign-in page
+    with their passwords: for a demo only.
+    """
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
@@ -80,6 +86,7 @@ def create_app(hub: Hub, worker: EmbeddedWorker | None = None) -> FastAPI:
         lifespan=lifespan,
     )
     app.state.hub = hub
+    app.state.sign_ins = sign_ins
     app.add_middleware(
         SessionMiddleware,
         secret_key=hub.settings.key,

@@ -68,5 +68,5 @@ def _form(request: Request, next: str, email: str, error: str, status: int = 200
         error=error,
         email=email,
         next=local_path(next),
-        demo=getattr(request.app.state, "demo_sign_ins", []),
+        demo=request.app.state.sign_ins,
     )
