@@ -1,0 +1,135 @@
+"""`hub score`: what the model says of any text."""
+
+from __future__ import annotations
+
+import csv
+import gzip
+import io
+import sys
+from collections.abc import Iterator
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, BinaryIO, cast
+
+import typer
+
+from hub.cli.opening import loading_model, quiet_settings
+from hub.cli.output import JsonOption, as_json, fail_usage, is_terminal, one_line, say, write
+from hub.errors import Invalid
+
+if TYPE_CHECKING:
+    from sentiment.types import Analysis
+
+BATCH = 256
+LONGEST_CELL = 64 * 1024 * 1024
+GZIP = b"\x1f\x8b"
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command to `app`."""
+    app.command()(score)
+
+
+def score(
+    file: Annotated[
+        str, typer.Argument(metavar="[FILE|-]", help="A text per line, gzipped or not; - is stdin.")
+    ] = "-",
+    column: Annotated[
+        str, typer.Option(help="The column of a TSV or CSV with a header; without it each line is a text.")
+    ] = "",
+    model: Annotated[
+        str, typer.Option(help="`default`, a Hugging Face id or a folder; else as HUB_MODEL says.")
+    ] = "",
+    as_json_lines: JsonOption = False,
+) -> None:
+    """Score texts: a JSON line for each, in order, with sentiment, intents and language.
+
+    Needs no database. A label is null, and `abstained` says why, where the model is not sure enough.
+
+    `echo "Where is my parcel?!" | hub score`
+    """
+    import sentiment
+
+    settings = quiet_settings()
+    with _open(file) as stream:
+        if file == "-" and is_terminal():
+            say("A text per line; Ctrl-D ends.")
+        texts = _column(stream, column) if column else _lines(stream)
+        first = next(texts, None)
+        if first is None:
+            return
+        name = model or settings.model
+        with loading_model(name):
+            scorer = sentiment.load(
+                name, intent_model=settings.intent_model or None, threads=settings.model_threads or None
+            )
+        # Who types wants an answer to each line.
+        size = 1 if file == "-" and is_terminal() else BATCH
+        batch = [first, *islice(texts, size - 1)]
+        while batch:
+            analyses = scorer.score(batch)
+            write("\n".join(as_json(_shown(text, each)) for text, each in zip(batch, analyses, strict=True)))
+            batch = list(islice(texts, size))
+
+
+def _shown(text: str, analysis: Analysis) -> dict[str, Any]:
+    sentiment = analysis.sentiment
+    shown: dict[str, Any] = {
+        "text": text,
+        "language": analysis.language,
+        "sentiment": {
+            "label": sentiment.label,
+            "confidence": round(sentiment.confidence, 4),
+            "scores": {label: round(share, 6) for label, share in sentiment.scores.items()},
+        },
+        "intents": [
+            {"label": each.label, "confidence": round(each.confidence, 4)} for each in analysis.intents
+        ],
+        "model": analysis.model,
+    }
+    if analysis.abstained:
+        shown["abstained"] = list(analysis.abstained)
+    return shown
+
+
+def _open(file: str) -> BinaryIO:
+    if file == "-":
+        stream: Any = sys.stdin.buffer
+    else:
+        try:
+            stream = Path(file).open("rb")  # noqa: SIM115 - closed by who is given it
+        except OSError as error:
+            raise Invalid(f"{file}: {error.strerror}", field="file") from error
+    buffered = stream if hasattr(stream, "peek") else io.BufferedReader(stream)
+    if buffered.peek(2)[:2] == GZIP:
+        return cast(BinaryIO, gzip.open(buffered))
+    return cast(BinaryIO, buffered)
+
+
+def _lines(stream: BinaryIO) -> Iterator[str]:
+    try:
+        for number, line in enumerate(stream):
+            text = line.decode("utf-8-sig" if number == 0 else "utf-8", "replace")
+            yield text.removesuffix("\n").removesuffix("\r")
+    except (EOFError, gzip.BadGzipFile) as error:
+        raise Invalid(f"the file is damaged: {error}", field="file") from error
+
+
+def _column(stream: BinaryIO, column: str) -> Iterator[str]:
+    lines = _lines(stream)
+    header_line = next(lines, "")
+    if "\t" in header_line:
+        # In TSV as found in data sets a quotation mark is an ordinary character.
+        rows: Iterator[list[str]] = (line.split("\t") for line in lines)
+        header = header_line.split("\t")
+    else:
+        delimiter = max(",;|", key=header_line.count)
+        csv.field_size_limit(LONGEST_CELL)
+        header = next(csv.reader([header_line], delimiter=delimiter), [])
+        rows = csv.reader((f"{line}\n" for line in lines), delimiter=delimiter)
+    names = [name.strip().casefold() for name in header]
+    if column.casefold() not in names:
+        known = ", ".join(one_line(name, 40) for name in header) or "none"
+        raise fail_usage(f"--column {column}: the header has {known}")
+    place = names.index(column.casefold())
+    return (row[place] if place < len(row) else "" for row in rows)
