@@ -52,6 +52,22 @@ EVENT_COLUMNS = (
 )
 
 
+# What the tables hold; SQLite would take more and PostgreSQL would not.
+_LONGEST = {
+    "customer_id": 200,
+    "name": 300,
+    "email": 400,
+    "phone": 400,
+    "loyalty_number": 400,
+    "language": 10,
+    "event_id": 300,
+    "place": 200,
+}
+_LARGEST = 2**31 - 1
+# No column has this name: why the row has no cells to speak of.
+_UNREADABLE = "\0"
+
+
 @dataclass(frozen=True, slots=True)
 class RowError:
     """Why a row was left out."""
@@ -128,6 +144,7 @@ def _import(
             touched: set[int] = set()
             for line, row in chunk:
                 try:
+                    _check_cells(row)
                     with session.begin_nested():
                         outcome, customer_id = store(session, row, policy, now)
                 except _BadRow as error:
@@ -160,12 +177,30 @@ def _rows(
     if missing := required - set(header):
         raise Invalid(f"the header lacks {', '.join(sorted(missing))}", field="header")
     reader = csv.reader(source, delimiter=delimiter)
-    for cells in reader:
+    while True:
+        try:
+            cells = next(reader, None)
+        except csv.Error as error:
+            yield reader.line_num + 1, {_UNREADABLE: f"the row cannot be read: {error}"}
+            continue
+        if cells is None:
+            return
         if any(cell.strip() for cell in cells):
             row = {name: cell.strip() for name, cell in zip(header, cells, strict=False)}
             if len(cells) > len(header):
-                row["__too_many__"] = str(len(cells))
+                row[_UNREADABLE] = f"the row has {len(cells)} cells, the header {len(header)}"
             yield reader.line_num + 1, row
+
+
+def _check_cells(row: Mapping[str, str]) -> None:
+    if problem := row.get(_UNREADABLE):
+        raise _BadRow("", problem)
+    for column, cell in row.items():
+        if "\0" in cell:
+            raise _BadRow(column, f"{column} holds NUL characters")
+        longest = _LONGEST.get(column)
+        if longest is not None and len(cell) > longest:
+            raise _BadRow(column, f"{column} is longer than {longest} characters")
 
 
 def _customer_row(session: Session, row: Mapping[str, str], policy: Policy, now: datetime) -> tuple[str, int]:
@@ -296,8 +331,6 @@ _COLUMN = {"email": "email", "handle": "handles", "phone": "phone", "loyalty": "
 
 
 def _identity_keys(row: Mapping[str, str]) -> Iterator[Key]:
-    if "__too_many__" in row:
-        raise _BadRow("", f"the row has {row['__too_many__']} cells, more than the header")
     if email := row.get("email"):
         if not re.fullmatch(r"[^@\s]+@[^@\s]+", email):
             raise _BadRow("email", f"{email!r} is not a mail address")
@@ -306,6 +339,8 @@ def _identity_keys(row: Mapping[str, str]) -> Iterator[Key]:
         place, colon, value = handle.partition(":")
         if not colon or not value.strip("@"):
             raise _BadRow("handles", f"{handle!r} is not of the form network:@name")
+        if len(place) > 100 or len(value) > 400:
+            raise _BadRow("handles", "a handle is too long")
         yield normalise(Identity("handle", value, place.lower()))
     if phone := row.get("phone"):
         yield normalise(Identity("phone", phone))
@@ -321,9 +356,12 @@ def _required(row: Mapping[str, str], column: str) -> str:
 
 def _integer(column: str, text: str) -> int:
     try:
-        return int(text)
+        number = int(text)
     except ValueError:
         raise _BadRow(column, f"{text!r} is not a whole number") from None
+    if abs(number) > _LARGEST:
+        raise _BadRow(column, f"{text} is larger than {_LARGEST:,}")
+    return number
 
 
 def _amount(text: str) -> Decimal | None:
@@ -349,6 +387,6 @@ def _currency(text: str) -> str:
 def _moment(column: str, text: str) -> datetime:
     try:
         moment = datetime.fromisoformat(text)
-    except ValueError:
+        return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+    except (ValueError, OverflowError):
         raise _BadRow(column, f"{text!r} is not a date such as 2026-03-01 or 2026-03-01T09:30:00Z") from None
-    return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
