@@ -32,7 +32,7 @@ format: $(VENV)/installed-dev ## put the code in its form
 	$(BIN)/ruff check --fix
 
 bench: $(VENV)/installed-dev servers ## measure; the results go to bench-results/
-	$(BIN)/python -m tests.servers -- $(BIN)/hub bench --postgres {postgres} --redis {redis} $(ARGS)
+	$(BIN)/python -m tests.servers -- $(BIN)/hub bench --postgres {postgres} --out bench-results/bench.json $(ARGS)
 
 train: $(VENV)/installed ## fit the model's heads anew from the data sets in DATA=../shared/data
 	$(PIP) install -c constraints.txt -e '.[train]'

@@ -1,1 +1,1 @@
-"""Benchmarks: what the hub does per second, measured on this machine beside what the machine itself can do."""
+"""Benchmarks: what the hub does per second, beside what the machine itself can do."""

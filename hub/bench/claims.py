@@ -1,4 +1,4 @@
-"""`next` for eight agents at once, on queues of several sizes, beside a bare one-row commit on the same disk."""
+"""`next` for eight agents at once, on queues of several sizes, beside bare one-row commits."""
 
 from __future__ import annotations
 
@@ -27,14 +27,14 @@ PICKS = 300
 _FILL = {
     "sqlite": """
         WITH RECURSIVE series(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM series WHERE n < :rows)
-        INSERT INTO conversations (channel_id, customer_id, status, created_at, updated_at, waiting_since, weight,
-                                   work_seconds, reply_by, gave_way_to)
+        INSERT INTO conversations (channel_id, customer_id, status, created_at, updated_at, waiting_since,
+                                   weight, work_seconds, reply_by, gave_way_to)
         SELECT :channel, :customer, 'open', :now, :now, :now, 1.0, 300,
                datetime(:now, '+' || (n * 7919 % 10800) || ' seconds') || '.000000', 0 FROM series
     """,
     "postgresql": """
-        INSERT INTO conversations (channel_id, customer_id, status, created_at, updated_at, waiting_since, weight,
-                                   work_seconds, reply_by, gave_way_to)
+        INSERT INTO conversations (channel_id, customer_id, status, created_at, updated_at, waiting_since,
+                                   weight, work_seconds, reply_by, gave_way_to)
         SELECT :channel, :customer, 'open', :now, :now, :now, 1.0, 300,
                CAST(:now AS timestamptz) + make_interval(secs => (n * 7919 % 10800)), 0
         FROM generate_series(1, :rows) AS n
@@ -81,7 +81,7 @@ def _prepare(database: Database) -> tuple[list[int], int, int]:
                 email=f"bench{n}@hub.example",
                 name=f"Bench {n}",
                 role="agent",
-                password_hash="-",
+                password_hash="-",  # noqa: S106 - nobody signs in
                 created_at=now,
             )
             for n in range(AGENTS)
@@ -122,8 +122,10 @@ def _picks(database: Database) -> list[float]:
 
 
 def _claims(database: Database, users: list[int]) -> tuple[list[float], list[float], float]:
-    """Seconds of each claim and of each bare commit, and claims per second; in turns, round by round, since the
-    speed of a disk drifts."""
+    """Seconds of each claim, seconds of each bare commit, claims per second.
+
+    In turns, round by round, since the speed of a disk drifts.
+    """
     taken: list[list[int]] = [[] for _ in users]
 
     def claim(agent: int) -> None:
