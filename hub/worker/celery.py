@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import cache
+from threading import Event, Lock
 
 from celery import Celery
-from celery.signals import worker_process_shutdown
+from celery.signals import worker_shutdown
 from kombu.exceptions import OperationalError
 
 from hub import log
-from hub.runtime import Hub
+from hub.runtime import Hub, open_hub
 from hub.settings import Settings
+from hub.worker.jobs import JOBS
 
 logger = log.get(__name__)
 TASK = "hub.look"
@@ -19,8 +20,6 @@ TASK = "hub.look"
 
 def celery_app(settings: Settings) -> Celery:
     """The Celery application for these settings. Raises: ValueError without a broker."""
-    from hub.worker.jobs import JOBS
-
     if not settings.broker_url:
         raise ValueError(
             "HUB_BROKER_URL is not set: without a broker, `hub serve` does the background work itself"
@@ -58,11 +57,12 @@ def celery_app(settings: Settings) -> Celery:
         },
     )
 
+    opened = _Opened(settings)
+    turns = {name: Turns() for name in JOBS}
+
     @app.task(name=TASK)  # type: ignore[untyped-decorator]
     def look(job: str) -> None:
-        hub = _hub()
-        while JOBS[job].run(hub):
-            pass
+        turns[job].take(lambda: JOBS[job].run(opened.get()))
 
     return app
 
@@ -87,11 +87,45 @@ def nudger(settings: Settings) -> Callable[[str], None]:
     return send
 
 
-@cache
-def _hub() -> Hub:
-    # Made in the worker's own process, since a database connection and torch's threads do not survive a fork.
-    from hub.runtime import open_hub
+class Turns:
+    """Lets one thread at a time look for work of a job; who comes meanwhile has it look once more, and goes.
 
-    hub = open_hub(Settings())
-    worker_process_shutdown.connect(lambda **_: hub.close(), weak=False)
-    return hub
+    So a flood of nudges never takes all threads, and the other jobs have theirs.
+    """
+
+    def __init__(self) -> None:
+        self._asked = Event()
+        self._busy = Lock()
+
+    def take(self, run: Callable[[], int]) -> None:
+        """Run until there is nothing more to do, here or where somebody is at it already."""
+        self._asked.set()
+        while self._asked.is_set() and self._busy.acquire(blocking=False):
+            try:
+                self._asked.clear()
+                while run():
+                    pass
+            finally:
+                self._busy.release()
+
+
+class _Opened:
+    """The hub of this process, opened by the first job; at every try anew until its database answers."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._opening = Lock()
+        self._hub: Hub | None = None
+
+    def get(self) -> Hub:
+        """The hub. Raises whatever opening it raises."""
+        with self._opening:
+            if self._hub is None:
+                self._hub = open_hub(self._settings)
+                worker_shutdown.connect(lambda **_: self.close(), weak=False)
+            return self._hub
+
+    def close(self) -> None:
+        """Give its connections back."""
+        if self._hub is not None:
+            self._hub.close()
