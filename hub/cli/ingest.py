@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import signal
 import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
+from threading import Event
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
@@ -96,10 +100,11 @@ def ingest(
             _tell_preview(shown)
             return
         try:
-            channel_id = ingest_channel(hub, channel, kind)
-            with counting("records received") as count:
-                result = take_in(hub, paths, channel_id, mapping, count)
-            problem = _analyse(hub, wait) if analyse else None
+            with _gently() as go_on:
+                channel_id = ingest_channel(hub, channel, kind)
+                with counting("records received", then=go_on) as count:
+                    result = take_in(hub, paths, channel_id, mapping, count)
+                problem = _analyse(hub, wait, go_on) if analyse else None
         except KeyboardInterrupt:
             say("\nStopped. What was received is stored; the same command again goes on from there.")
             _tell_rest(hub)
@@ -121,7 +126,7 @@ def _mapping(columns: str) -> dict[str, str]:
     return mapping
 
 
-def _analyse(hub: Hub, wait: bool) -> HubError | None:
+def _analyse(hub: Hub, wait: bool, go_on: Callable[[], None]) -> HubError | None:
     """Have everything analysed; where that is not possible, why."""
     from hub.inbox.ingest import analyse_all, unanalysed
 
@@ -130,10 +135,10 @@ def _analyse(hub: Hub, wait: bool) -> HubError | None:
     if waiting == 0:
         return None
     if hub.settings.broker_url:
-        if not wait or _workers_did_it(hub, waiting):
+        if not wait or _workers_did_it(hub, waiting, go_on):
             return None
         say(f"No worker has analysed anything for {PATIENCE_SECONDS:.0f} seconds; doing it here.")
-    with counting("messages analysed", waiting) as count:
+    with counting("messages analysed", waiting, then=go_on) as count:
         try:
             with loading_model(hub.settings.model):
                 hub.scorer  # noqa: B018 - loaded here, so that its failure is told as one
@@ -143,7 +148,7 @@ def _analyse(hub: Hub, wait: bool) -> HubError | None:
     return None
 
 
-def _workers_did_it(hub: Hub, waiting: int) -> bool:
+def _workers_did_it(hub: Hub, waiting: int, go_on: Callable[[], None]) -> bool:
     """Look on while workers analyse; False where nothing moves."""
     from hub.inbox.ingest import newest_message_id, unanalysed
 
@@ -152,6 +157,7 @@ def _workers_did_it(hub: Hub, waiting: int) -> bool:
     left, moved_at = waiting, time.monotonic()
     with counting("messages analysed by the workers", waiting) as count:
         while left:
+            go_on()
             time.sleep(LOOK_EVERY_SECONDS)
             with hub.database.reading() as session:
                 now_left = unanalysed(session, up_to=newest)
@@ -161,6 +167,30 @@ def _workers_did_it(hub: Hub, waiting: int) -> bool:
             elif time.monotonic() - moved_at > PATIENCE_SECONDS:
                 return False
     return True
+
+
+@contextmanager
+def _gently() -> Iterator[Callable[[], None]]:
+    """Have Ctrl-C wait for the end of a batch, so that none is left half done: what is given raises it then.
+
+    The second Ctrl-C does not wait.
+    """
+    asked = Event()
+
+    def ask(signum: int, frame: object) -> None:
+        asked.set()
+        signal.signal(signal.SIGINT, before)
+        say("Stopping after this batch; Ctrl-C again stops at once.")
+
+    def go_on() -> None:
+        if asked.is_set():
+            raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGINT, ask)
+    try:
+        yield go_on
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def _tell(result: Received, channel: str) -> None:

@@ -184,8 +184,13 @@ def table(columns: Sequence[str], rows: Iterable[Sequence[str | Text]], right: S
 
 
 @contextmanager
-def counting(what: str, total: int | None = None) -> Iterator[Callable[[int], None]]:
-    """A line of progress on stderr where a terminal is, and what to call with how many more are done."""
+def counting(
+    what: str, total: int | None = None, *, then: Callable[[], None] = lambda: None
+) -> Iterator[Callable[[int], None]]:
+    """A line of progress on stderr where a terminal is, and what to call with how many more are done.
+
+    `then` is called after each.
+    """
     of = f" of {total:,}" if total else ""
     done = 0
     columns = (SpinnerColumn(), TextColumn("{task.fields[shown]} {task.description}"), TimeElapsedColumn())
@@ -197,6 +202,7 @@ def counting(what: str, total: int | None = None) -> Iterator[Callable[[int], No
             nonlocal done
             done += more
             bar.update(line, completed=done, shown=f"{done:,}{of}")
+            then()
 
         yield count
 
