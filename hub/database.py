@@ -91,7 +91,7 @@ class Money(TypeDecorator[Decimal]):
     def process_result_value(self, value: Any, dialect: Dialect) -> Decimal | None:
         if value is None:
             return None
-        return Decimal(int(value)) / 100 if dialect.name == "sqlite" else Decimal(value)
+        return Decimal(int(value)).scaleb(-2) if dialect.name == "sqlite" else Decimal(value)
 
 
 JsonColumn = JSON().with_variant(JSONB(), "postgresql")

@@ -102,7 +102,7 @@ def _health(channel: Channel) -> tuple[Health, str]:
 
 
 def _counts(session: Session, query: Select[int, int], column: Any) -> dict[int, int]:
-    return dict(session.execute(query.group_by(column)).tuples().all())
+    return dict(session.execute(query.group_by(column)).all())
 
 
 def _replies(session: Session) -> dict[tuple[int, str], int]:

@@ -203,9 +203,7 @@ def _rows(session: Session, customers: Sequence[Customer]) -> list[CustomerRow]:
             select(ranked.c.customer_id, AnalysisRow)
             .join(AnalysisRow, AnalysisRow.message_id == ranked.c.newest_message_id)
             .where(ranked.c.rank == 1)
-        )
-        .tuples()
-        .all()
+        ).all()
     )
     rows = []
     for customer in customers:

@@ -73,7 +73,7 @@ def count_reasons(session: Session, filters: Filters) -> Sequence[ReasonCount]:
     query = select(Reject.reason, func.count()).group_by(Reject.reason)
     if filters.channel:
         query = query.join(Reject.channel).where(Channel.name == filters.channel)
-    counts = [ReasonCount(reason, count) for reason, count in session.execute(query).tuples()]
+    counts = [ReasonCount(reason, count) for reason, count in session.execute(query)]
     return sorted(counts, key=lambda each: (-each.count, each.reason))
 
 

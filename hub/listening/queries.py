@@ -187,4 +187,4 @@ def _worst(session: Session, period: Period) -> list[tuple[Message, Conversation
         .order_by(AnalysisRow.sentiment_confidence.desc(), Message.sent_at.desc(), Message.id.desc())
         .limit(WORST)
     )
-    return list(rows.tuples())
+    return [(message, conversation) for message, conversation in rows]
