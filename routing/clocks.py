@@ -134,13 +134,6 @@ def set_status(
     )
 
 
-def wake(state: ConversationState, now: datetime) -> ConversationState:
-    """The state once a snooze has ended; unchanged where it has not, or where there is none."""
-    if state.status != "snoozed" or state.snoozed_until is None or now < state.snoozed_until:
-        return state
-    return replace(state, status="open", snoozed_until=None)
-
-
 @dataclass(frozen=True, slots=True)
 class Settlement:
     """How a promise stands. `breached_at` is `due_at` once that has passed without an answer.

@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from routing.policy import Handling, Policy, Rule, Weights, When
 from routing.policy_problems import DEFAULT
 from routing.types import Facts, Priority, Reason
-from sentiment.types import Analysis, Intent, IntentLabel, Sentiment, SentimentLabel
+from sentiment.types import Analysis, Intent, IntentLabel, SentimentLabel
 
 
 def prioritise(facts: Facts, waiting_since: datetime, policy: Policy) -> Priority:
@@ -97,7 +97,7 @@ def _reasons(facts: Facts, tier: str | None, weights: Weights) -> Iterator[Reaso
     if facts.analysis is None:
         yield Reason(1.0, "not read by the model yet")
     else:
-        yield from _sentiment_reason(facts.analysis.sentiment, weights)
+        yield from _sentiment_reason(facts.analysis, weights)
         yield from _intent_reason(facts.analysis, weights)
 
 
@@ -108,12 +108,13 @@ def _tier_reason(given: str | None, tier: str | None, weights: Weights) -> Reaso
     return Reason(weights.tier.get(DEFAULT, 1.0), text)
 
 
-def _sentiment_reason(sentiment: Sentiment, weights: Weights) -> Iterator[Reason]:
+def _sentiment_reason(analysis: Analysis, weights: Weights) -> Iterator[Reason]:
+    sentiment = analysis.sentiment
     label = sentiment.label
-    if label is None and sentiment.scores:
+    if label is None and sentiment.scores and sentiment.confidence:
         label, _ = max(sentiment.scores.items(), key=lambda item: item[1])
     if label is None:
-        yield Reason(1.0, "sentiment left out: the model cannot tell")
+        yield Reason(1.0, f"sentiment left out: {_why_silent(analysis, 'sentiment')}")
     elif label in weights.sentiment:
         sure = sentiment.confidence
         if sentiment.label is None or not sure >= weights.confidence_threshold:
@@ -135,7 +136,13 @@ def _intent_reason(analysis: Analysis, weights: Weights) -> Iterator[Reason]:
         best = weighty[0]
         yield Reason(1.0, f"intent left out: {_in_words(best.label)} only {best.confidence:.2f} sure")
     elif not analysis.intents:
-        yield Reason(1.0, "intent left out: the model cannot tell")
+        yield Reason(1.0, f"intent left out: {_why_silent(analysis, 'intents')}")
+
+
+def _why_silent(analysis: Analysis, head: str) -> str:
+    """What the model says of why a head is silent; it begins with the head's name."""
+    said = (why.removeprefix(f"{head}: ") for why in analysis.abstained if why.startswith(f"{head}: "))
+    return next(said, "the model cannot tell")[:80]
 
 
 def _scaled(full: float, text: str, confidence: float) -> Reason:

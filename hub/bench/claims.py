@@ -27,15 +27,15 @@ PICKS = 300
 _FILL = {
     "sqlite": """
         WITH RECURSIVE series(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM series WHERE n < :rows)
-        INSERT INTO conversations (channel_id, customer_id, status, created_at, updated_at, waiting_since,
-                                   weight, work_seconds, reply_by, gave_way_to)
-        SELECT :channel, :customer, 'open', :now, :now, :now, 1.0, 300,
+        INSERT INTO conversations (channel_id, customer_id, status, created_at, updated_at, last_message_at,
+                                   waiting_since, weight, work_seconds, reply_by, gave_way_to)
+        SELECT :channel, :customer, 'open', :now, :now, :now, :now, 1.0, 300,
                datetime(:now, '+' || (n * 7919 % 10800) || ' seconds') || '.000000', 0 FROM series
     """,
     "postgresql": """
-        INSERT INTO conversations (channel_id, customer_id, status, created_at, updated_at, waiting_since,
-                                   weight, work_seconds, reply_by, gave_way_to)
-        SELECT :channel, :customer, 'open', :now, :now, :now, 1.0, 300,
+        INSERT INTO conversations (channel_id, customer_id, status, created_at, updated_at, last_message_at,
+                                   waiting_since, weight, work_seconds, reply_by, gave_way_to)
+        SELECT :channel, :customer, 'open', :now, :now, :now, :now, 1.0, 300,
                CAST(:now AS timestamptz) + make_interval(secs => (n * 7919 % 10800)), 0
         FROM generate_series(1, :rows) AS n
     """,

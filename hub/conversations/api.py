@@ -134,7 +134,7 @@ def get_conversations(
     search: str = "",
     customer_id: int | None = None,
 ) -> ConversationPage:
-    """Conversations, the one that changed last first."""
+    """Conversations, the one with the newest message first."""
     found = list_conversations(
         session,
         view=view,

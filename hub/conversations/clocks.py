@@ -19,7 +19,7 @@ from routing.types import Status
 def message_came(session: Session, conversation: Conversation, message: Message, now: datetime) -> None:
     """Move the clocks by a message of either side. A reply that the hub is to send was written in the hub."""
     after = clocks.take_message(
-        _state(conversation),
+        state_of(conversation),
         message.sent_at,
         incoming=message.direction == "incoming",
         private=message.private,
@@ -39,7 +39,7 @@ def change_status(
     snoozed_until: datetime | None = None,
 ) -> None:
     """Choose a status; solving ends the wait, and taking that back lets it go on. Raises: Conflict."""
-    before = _state(conversation)
+    before = state_of(conversation)
     try:
         after = clocks.set_status(before, cast("Status", status), now, snoozed_until)
     except NotAllowed as error:
@@ -100,7 +100,8 @@ def _settle(
     conversation.promise = None
 
 
-def _state(conversation: Conversation) -> ConversationState:
+def state_of(conversation: Conversation) -> ConversationState:
+    """What the clocks know of a stored conversation."""
     return ConversationState(
         status=cast("Status", conversation.status),
         waiting_since=conversation.waiting_since,

@@ -7,23 +7,23 @@ vendor has it (a crash, a cut connection), the hub looks; if it cannot see, it s
 from __future__ import annotations
 
 import random
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from sqlalchemy import or_, select
+from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session
 
 from connectors.base import (
     AuthExpired,
-    Connector,
     ConnectorError,
     Identity,
     IdentityKind,
     OutboundMessage,
-    OutcomeUnknown,
+    Refused,
     RetryLater,
-    Sent,
 )
 from hub import log
 from hub.channels.models import Channel
@@ -40,7 +40,7 @@ from hub.runtime import Hub
 from hub.settings import Settings
 
 logger = log.get(__name__)
-BATCH = 10
+STORE_PAUSE_SECONDS = 0.5
 FIRST_PAUSE_SECONDS = 5.0
 LONGEST_PAUSE_SECONDS = 3600.0
 
@@ -50,7 +50,8 @@ class _Claim:
     message_id: int
     attempt_id: int
     interrupted: bool
-    connector: Connector
+    leased_until: datetime
+    channel: Channel
     outbound: OutboundMessage
 
 
@@ -63,13 +64,15 @@ class _Outcome:
 
 
 def deliver(hub: Hub) -> int:
-    """Send some replies that are due; how many."""
-    claims = _claim(hub)
-    for claim in claims:
-        outcome = _send(claim)
-        with hub.database.session() as session:
-            _store(session, hub.settings, claim, outcome, utcnow())
-    return len(claims)
+    """Send the reply that has been due longest; how many there were.
+
+    One at a time: in a batch, the lease of the last could run out while the first are sent.
+    """
+    claim = _claim(hub)
+    if claim is None:
+        return 0
+    _keep(hub, claim, _send(claim))
+    return 1
 
 
 def check_again(session: Session, message: Message, now: datetime) -> None:
@@ -101,10 +104,10 @@ def _must_be(message: Message, *states: str) -> None:
         raise Conflict(f"this message is {message.delivery or 'not a reply'}, not {' or '.join(states)}")
 
 
-def _claim(hub: Hub) -> list[_Claim]:
+def _claim(hub: Hub) -> _Claim | None:
     now = utcnow()
     with hub.database.session() as session:
-        due = session.scalars(
+        message = session.scalar(
             select(Message)
             .where(
                 Message.delivery.in_(("pending", "sending")),
@@ -113,33 +116,30 @@ def _claim(hub: Hub) -> list[_Claim]:
                 Message.channel_id.in_(select(Channel.id).where(Channel.paused_at.is_(None))),
             )
             .order_by(Message.deliver_at, Message.id)
-            .limit(BATCH)
+            .limit(1)
             .with_for_update(skip_locked=True)
-        ).all()
-        claims = []
-        for message in due:
-            interrupted = message.delivery == "sending"
-            if interrupted:
-                for attempt in message.attempts:
-                    if attempt.finished_at is None:
-                        attempt.finished_at, attempt.outcome = now, "unknown"
-                        attempt.detail = "interrupted before the vendor's answer was stored"
-            attempt = DeliveryAttempt(message_id=message.id, started_at=now)
-            session.add(attempt)
-            message.delivery = "sending"
-            message.leased_until = now + timedelta(seconds=hub.settings.delivery_lease_seconds)
-            session.flush()
-            conversation = session.get_one(Conversation, message.conversation_id)
-            claims.append(
-                _Claim(
-                    message.id,
-                    attempt.id,
-                    interrupted,
-                    open_connector(conversation.channel),
-                    _outbound(session, message, conversation),
-                )
-            )
-        return claims
+        )
+        if message is None:
+            return None
+        interrupted = message.delivery == "sending"
+        for attempt in message.attempts:
+            if attempt.finished_at is None:
+                attempt.finished_at, attempt.outcome = now, "unknown"
+                attempt.detail = "interrupted before the vendor's answer was stored"
+        attempt = DeliveryAttempt(message_id=message.id, started_at=now)
+        session.add(attempt)
+        message.delivery = "sending"
+        message.leased_until = now + timedelta(seconds=hub.settings.delivery_lease_seconds)
+        session.flush()
+        conversation = session.get_one(Conversation, message.conversation_id)
+        return _Claim(
+            message.id,
+            attempt.id,
+            interrupted,
+            message.leased_until,
+            conversation.channel,
+            _outbound(session, message, conversation),
+        )
 
 
 def _outbound(session: Session, message: Message, conversation: Conversation) -> OutboundMessage:
@@ -179,27 +179,51 @@ def _recipient(conversation: Conversation, identities: Sequence[CustomerIdentity
 
 def _send(claim: _Claim) -> _Outcome:
     try:
-        sent: Sent | None = None
+        connector = open_connector(claim.channel)
+        found = connector.find_sent(claim.outbound.idempotency_key) if claim.interrupted else None
+    except Exception as error:
         if claim.interrupted:
-            sent = claim.connector.find_sent(claim.outbound.idempotency_key)
-        sent = sent or claim.connector.send(claim.outbound)
+            return _Outcome("unknown", f"an earlier try was interrupted: {_told(claim, error)}")
+        return _Outcome("failed", f"the channel's settings cannot be used: {type(error).__name__}")
+    if found is not None:
+        return _Outcome("sent", found.detail, vendor_id=found.external_id)
+    try:
+        sent = connector.send(claim.outbound)
     except RetryLater as error:
         return _Outcome("pending", str(error), retry_after_seconds=error.after_seconds or 0.0)
-    except OutcomeUnknown as error:
-        return _Outcome("unknown", str(error))
     except AuthExpired as error:
         return _Outcome("failed", f"the channel's credentials no longer serve: {error}")
-    except ConnectorError as error:
+    except Refused as error:
         return _Outcome("failed", str(error))
     except Exception as error:
-        logger.exception("delivery_crashed", message_id=claim.message_id)
-        return _Outcome("unknown", f"the connector failed: {type(error).__name__}")
+        return _Outcome("unknown", _told(claim, error))
     return _Outcome("sent", sent.detail, vendor_id=sent.external_id)
 
 
+def _told(claim: _Claim, error: Exception) -> str:
+    """What a person reads of an error; one that no connector should raise is logged."""
+    if isinstance(error, ConnectorError):
+        return str(error)
+    logger.error("delivery_crashed", message_id=claim.message_id, exc_info=error)
+    return f"the connector failed: {type(error).__name__}"
+
+
+def _keep(hub: Hub, claim: _Claim, outcome: _Outcome) -> None:
+    """Store what came of it. A database that is away is waited for while nobody else may take over."""
+    while True:
+        try:
+            with hub.database.session() as session:
+                _store(session, hub.settings, claim, outcome, utcnow())
+            return
+        except OperationalError:
+            if utcnow() >= claim.leased_until:
+                raise
+            time.sleep(STORE_PAUSE_SECONDS)
+
+
 def _store(session: Session, settings: Settings, claim: _Claim, outcome: _Outcome, now: datetime) -> None:
-    attempt = session.get_one(DeliveryAttempt, claim.attempt_id)
     message = session.get_one(Message, claim.message_id, with_for_update=True)
+    attempt = session.get_one(DeliveryAttempt, claim.attempt_id)
     if attempt.finished_at is not None:
         # Our lease ran out and somebody else took over; what they store is newer.
         return

@@ -51,6 +51,7 @@ class Conversation(Base):
         _partial("ix_conversations_owner_id", "owner_id", where="owner_id IS NOT NULL"),
         _partial("ix_conversations_snoozed_until", "snoozed_until", where="snoozed_until IS NOT NULL"),
         Index("ix_conversations_customer_id", "customer_id"),
+        Index("ix_conversations_last_message_at", "last_message_at", "id"),
         Index("ix_conversations_updated_at", "updated_at", "id"),
     )
 
@@ -67,6 +68,7 @@ class Conversation(Base):
     created_at: Mapped[datetime] = mapped_column(UtcDateTime)
     updated_at: Mapped[datetime] = mapped_column(UtcDateTime)
     newest_message_id: Mapped[int | None]
+    last_message_at: Mapped[datetime] = mapped_column(UtcDateTime)
 
     waiting_since: Mapped[datetime | None] = mapped_column(UtcDateTime)
     first_replied_at: Mapped[datetime | None] = mapped_column(UtcDateTime)

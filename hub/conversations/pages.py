@@ -76,7 +76,7 @@ def conversations_page(
                 "preview": " ".join(each.newest_message.body[:400].split())[:200]
                 if each.newest_message
                 else "",
-                "last_at": each.updated_at,
+                "last_at": each.last_message_at,
                 "messages": counts.get(each.id, 0),
                 "promise": places[each.id].promise if each.id in places else None,
             }

@@ -58,7 +58,7 @@ def list_conversations(
     cursor: str | None = None,
     limit: int = 50,
 ) -> Page[Conversation]:
-    """Conversations, the one that changed last first. Raises: Invalid."""
+    """Conversations, the one with the newest message first. Raises: Invalid."""
     if view not in VIEWS:
         raise Invalid(f"view {view!r} is none of {', '.join(VIEWS)}", field="view")
     query = select(Conversation).options(*SHOWN)
@@ -72,8 +72,12 @@ def list_conversations(
         query = query.where(Conversation.customer_id == customer_id)
     if words := search.strip():
         query = _searched(query, words)
-    query = after(query, (Conversation.updated_at, Conversation.id), (datetime, int), cursor, descending=True)
-    return page(session.scalars(query.limit(limit + 1)).all(), limit, lambda each: (each.updated_at, each.id))
+    query = after(
+        query, (Conversation.last_message_at, Conversation.id), (datetime, int), cursor, descending=True
+    )
+    return page(
+        session.scalars(query.limit(limit + 1)).all(), limit, lambda each: (each.last_message_at, each.id)
+    )
 
 
 def find_message(session: Session, message_id: int) -> Message:

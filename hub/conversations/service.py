@@ -73,6 +73,7 @@ def reply(
         idempotency_key=key,
     )
     session.add(message)
+    conversation.last_message_at = now
     session.flush()
     message_came(session, conversation, message, now)
     if conversation.owner_id is None:
@@ -111,7 +112,7 @@ def note(
         received_at=now,
     )
     session.add(message)
-    conversation.updated_at = now
+    conversation.updated_at = conversation.last_message_at = now
     session.flush()
     return message
 

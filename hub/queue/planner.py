@@ -59,6 +59,7 @@ def plan_queue(hub: Hub) -> int:
         now,
         policy.second_promise.weight_factor,
     )
+    due = {row.id: row.due_at for row in rows}
     stored = {row.id: (row.reply_by, row.gave_way_at, row.gave_way_to) for row in rows}
     # By id, as everybody locks conversations, so that no two wait for each other.
     moved = [
@@ -90,7 +91,7 @@ def plan_queue(hub: Hub) -> int:
             .values(
                 waiting=waiting,
                 agents=agents,
-                breaking=len(planned.breaking),
+                breaking=sum(1 for each in planned.breaking if due[each] > now),
                 agents_needed=planned.agents_needed,
             )
         )

@@ -10,6 +10,7 @@ from sqlalchemy.orm import Session, joinedload
 
 from hub.clock import utcnow
 from hub.conversations.analysis import to_analysis
+from hub.conversations.clocks import state_of
 from hub.conversations.models import Conversation, Message, Promise
 from hub.customers.models import Customer
 from hub.customers.spend import spend_percentiles
@@ -19,7 +20,6 @@ from hub.runtime import Hub
 from routing.priority import prioritise
 from routing.types import Facts, Metric, Priority
 
-QUEUED = ("new", "open")
 REPLACE_BATCH = 500
 
 
@@ -62,7 +62,7 @@ def place(
         conversation.reasons = [{"factor": reason.factor, "text": reason.text} for reason in priority.reasons]
         conversation.work_seconds = priority.work_seconds
         conversation.placed_at = now
-        if conversation.status in QUEUED:
+        if state_of(conversation).in_queue:
             conversation.reply_by = (
                 priority.second_due_at if conversation.gave_way_at is not None else priority.due_at
             )

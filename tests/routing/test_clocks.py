@@ -17,7 +17,6 @@ from routing.clocks import (
     set_status,
     settle,
     take_message,
-    wake,
 )
 from routing.types import Status
 
@@ -137,14 +136,6 @@ def test_new_never_returns(steps: str) -> None:
 def test_a_snooze_ends_in_the_future(until: float | None) -> None:
     with pytest.raises(NotAllowed):
         set_status(story("c0"), "snoozed", NOON, None if until is None else at(until))
-
-
-def test_a_snooze_ends_on_time_and_the_wait_has_gone_on() -> None:
-    snoozed = story("c0 z5")
-    assert wake(snoozed, at(64)) == snoozed
-    awake = wake(snoozed, at(65))
-    assert (awake.status, awake.waiting_since, awake.snoozed_until) == ("open", at(0), None)
-    assert wake(awake, at(99)) == awake
 
 
 def test_another_status_ends_the_snooze() -> None:

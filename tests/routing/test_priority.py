@@ -192,6 +192,22 @@ NO_TIER = Reason(1.1, "no tier")
             id="abstained",
         ),
         pytest.param(
+            replace(
+                FACTS,
+                analysis=replace(
+                    analysis(None, 0.0),
+                    intents=(),
+                    abstained=("language: too short", "sentiment: not in German", "intents: not in German"),
+                ),
+            ),
+            [
+                NO_TIER,
+                Reason(1.0, "sentiment left out: not in German"),
+                Reason(1.0, "intent left out: not in German"),
+            ],
+            id="the model says why it is silent",
+        ),
+        pytest.param(
             replace(FACTS, analysis=replace(analysis(), sentiment=Sentiment(None, 0.0, {}), intents=())),
             [
                 NO_TIER,

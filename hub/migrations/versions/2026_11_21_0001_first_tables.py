@@ -123,6 +123,7 @@ def upgrade() -> None:
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("updated_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("newest_message_id", sa.Integer(), nullable=True),
+        sa.Column("last_message_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("waiting_since", sa.DateTime(timezone=True), nullable=True),
         sa.Column("first_replied_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("last_incoming_at", sa.DateTime(timezone=True), nullable=True),
@@ -159,6 +160,9 @@ def upgrade() -> None:
         ),
     )
     op.create_index("ix_conversations_customer_id", "conversations", ["customer_id"], unique=False)
+    op.create_index(
+        "ix_conversations_last_message_at", "conversations", ["last_message_at", "id"], unique=False
+    )
     op.create_index(
         "ix_conversations_owner_id",
         "conversations",
@@ -525,6 +529,7 @@ def downgrade() -> None:
         postgresql_where=sa.text("owner_id IS NOT NULL"),
         sqlite_where=sa.text("owner_id IS NOT NULL"),
     )
+    op.drop_index("ix_conversations_last_message_at", table_name="conversations")
     op.drop_index("ix_conversations_customer_id", table_name="conversations")
     op.drop_table("conversations")
     op.drop_index(op.f("ix_api_tokens_user_id"), table_name="api_tokens")
