@@ -1,0 +1,60 @@
+"""Moods by API and by page."""
+
+from __future__ import annotations
+
+import pytest
+from fastapi.testclient import TestClient
+
+from hub.clock import utcnow
+from hub.runtime import Hub
+from tests.factories import analyse_as, analysis, channel, inbound, receive_one
+
+
+@pytest.fixture
+def said(hub: Hub) -> None:
+    now = utcnow()
+    with hub.database.session() as session:
+        chirp = channel(session, at=now)
+        for number, label in enumerate(("negative", "positive", None)):
+            message = receive_one(
+                session, chirp, inbound("So <i>very</i> bad", author=f"author{number}", sent_at=now), now=now
+            )
+            analyse_as(session, message, analysis(label, language="de"), now=now)
+
+
+@pytest.mark.usefixtures("said")
+def test_api(api: TestClient) -> None:
+    found = api.get("reports/sentiment", params={"range": "30d"}).json()
+    assert found["totals"] == {
+        "messages": 3,
+        "negative": 1,
+        "neutral": 0,
+        "positive": 1,
+        "abstained": 1,
+        "negative_share": 0.5,
+    }
+    assert (found["unit"], len(found["over_time"])) == ("day", 30)
+    assert found["over_time"][-1]["messages"] == 3
+    assert found["by_channel"][0]["channel"] == "chirp"
+    assert found["by_language"][0]["language"] == "de"
+    assert found["intents"] == [{"intent": "complaint", "messages": 3, "negative": 1}]
+    assert found["worst"][0]["text"] == "So <i>very</i> bad"
+
+
+def test_an_unknown_range_is_a_problem(api: TestClient) -> None:
+    answer = api.get("reports/sentiment", params={"range": "1y"})
+    assert answer.status_code == 422
+    assert answer.json()["errors"][0]["field"] == "range"
+
+
+@pytest.mark.usefixtures("said")
+def test_page(agent: TestClient) -> None:
+    for range_ in ("24h", "7d", "14d", "30d"):
+        text = agent.get("/listening", params={"range": range_}).text
+        assert "Mood over time" in text
+        assert "German" in text
+        assert "So &lt;i&gt;very&lt;/i&gt; bad" in text
+
+
+def test_page_of_nothing(agent: TestClient) -> None:
+    assert "Nothing was said in this time" in agent.get("/listening").text
