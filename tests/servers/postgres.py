@@ -113,6 +113,8 @@ def postgres_server(*, durable: bool = False) -> Iterator[PostgresServer]:
             "port": str(port),
             "unix_socket_directories": str(folder),
             "max_connections": "200",
+            # In its folder, so that nothing of it stays where it is killed.
+            "dynamic_shared_memory_type": "mmap",
             **({} if durable else IN_MEMORY),
         }
         process = Process(
