@@ -88,6 +88,7 @@ class Conversation(Base):
 
     channel: Mapped[Channel] = relationship()
     customer: Mapped[Customer] = relationship()
+    follows: Mapped[Conversation | None] = relationship(remote_side="Conversation.id")
     promise: Mapped[Promise | None] = relationship(
         primaryjoin="foreign(Conversation.promise_id) == Promise.id", post_update=True
     )
@@ -151,6 +152,7 @@ class Message(Base):
         # Set while a reply is to be sent. SQLite uses a partial index only where the query plainly implies it.
         _partial("ix_messages_to_deliver", "deliver_at", "id", where="deliver_at IS NOT NULL"),
         _partial("ix_messages_delivery", "delivery", "channel_id", where="delivery IS NOT NULL"),
+        _partial("ix_messages_vendor_id", "channel_id", "vendor_id", where="vendor_id IS NOT NULL"),
         Index("ix_messages_conversation_id_sent_at", "conversation_id", "sent_at", "id"),
         Index("ix_messages_sent_at", "sent_at"),
         Index("ix_messages_received_at", "channel_id", "direction", "received_at"),

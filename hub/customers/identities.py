@@ -108,7 +108,7 @@ def resolve_authors(session: Session, authors: Sequence[Author | None], now: dat
 def _name(author: Author | None) -> str:
     if author is None:
         return "Unknown author"
-    if author.name:
-        return author.name[:300]
-    first = author.identities[0]
-    return f"@{first.value.lstrip('@')}" if first.kind == "handle" else first.value
+    for identity in author.identities[:1]:
+        address = f"@{identity.value.lstrip('@')}" if identity.kind == "handle" else identity.value
+        return (author.name or address)[:300]
+    return (author.name or "Unknown author")[:300]

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from pydantic import ValidationError
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
@@ -18,7 +19,8 @@ from hub.clock import utcnow
 from hub.conversations.models import Message
 from hub.errors import Invalid
 from hub.inbox.analyse import analyse
-from hub.inbox.service import Received, known_ids, receive, unstorable
+from hub.inbox.service import Received, known_ids, receive
+from hub.inbox.storable import unstorable
 from hub.queue.planner import plan_queue
 from hub.runtime import Hub
 
@@ -134,8 +136,10 @@ def _batches(paths: Sequence[Path], config: Mapping[str, Any], mapping: Mapping[
         settings["map"] = {**config.get("map", {}), **mapping}
     try:
         connector = connect("files", settings)
+    except ValidationError as error:
+        problems = "; ".join(f"{'.'.join(map(str, each['loc']))}: {each['msg']}" for each in error.errors())
+        raise Invalid(f"the settings cannot be used: {problems}", field="map") from error
+    try:
         yield from connector.fetch(None)
     except BadPayload as error:
         raise Invalid(str(error), field="path") from error
-    except ValueError as error:
-        raise Invalid(f"the mapping cannot be used: {error}", field="map") from error

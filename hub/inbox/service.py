@@ -22,6 +22,7 @@ from hub.database import nudge
 from hub.inbox.models import Reject
 from hub.inbox.storable import raw, unstorable
 from hub.inbox.threads import Threads, messages_named
+from hub.paging import LARGEST
 from hub.policies.service import active_policy
 from hub.queue.service import place
 
@@ -160,7 +161,7 @@ def _authors(session: Session, authors: Sequence[Author | None], now: datetime) 
             with session.begin_nested():
                 return resolve_authors(session, authors, now)
         except (IntegrityError, OperationalError) as error:
-            # Another channel, or an import, met one of them for the first time in the same moment: look again.
+            # Another channel, or an import, met one of them for the first time just now: look again.
             lost = error
     raise lost
 
@@ -191,10 +192,8 @@ def _message(channel: Channel, item: InboundMessage, now: datetime) -> Message:
 
 
 def _of_channel(item: InboundMessage, channel: Channel) -> InboundMessage:
-    """A handle without a network is one of this channel's."""
-    if item.author is None or all(
-        i.place or i.kind not in ("handle", "external") for i in item.author.identities
-    ):
+    """A handle without a network is one of this channel's; followers are as many as a column holds."""
+    if item.author is None:
         return item
     place = channel.config.get("network") or channel.name
     identities = tuple(
@@ -203,7 +202,10 @@ def _of_channel(item: InboundMessage, channel: Channel) -> InboundMessage:
         else identity
         for identity in item.author.identities
     )
-    return replace(item, author=replace(item.author, identities=identities))
+    followers = item.author.followers
+    if followers is not None:
+        followers = min(max(followers, 0), LARGEST)
+    return replace(item, author=replace(item.author, identities=identities, followers=followers))
 
 
 def _clean(text: str) -> str:

@@ -347,6 +347,14 @@ def upgrade() -> None:
         postgresql_where=sa.text("deliver_at IS NOT NULL"),
         sqlite_where=sa.text("deliver_at IS NOT NULL"),
     )
+    op.create_index(
+        "ix_messages_vendor_id",
+        "messages",
+        ["channel_id", "vendor_id"],
+        unique=False,
+        postgresql_where=sa.text("vendor_id IS NOT NULL"),
+        sqlite_where=sa.text("vendor_id IS NOT NULL"),
+    )
     op.create_table(
         "promises",
         sa.Column("id", sa.Integer(), nullable=False),
@@ -468,6 +476,12 @@ def downgrade() -> None:
         sqlite_where=sa.text("breached_at IS NOT NULL"),
     )
     op.drop_table("promises")
+    op.drop_index(
+        "ix_messages_vendor_id",
+        table_name="messages",
+        postgresql_where=sa.text("vendor_id IS NOT NULL"),
+        sqlite_where=sa.text("vendor_id IS NOT NULL"),
+    )
     op.drop_index(
         "ix_messages_to_deliver",
         table_name="messages",

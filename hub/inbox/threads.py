@@ -1,0 +1,176 @@
+"""Which conversation a message belongs to: by its thread, what it answers, its subject, or a new one."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from datetime import datetime
+from typing import Any, TypeVar
+
+from sqlalchemy import ColumnElement, or_, select
+from sqlalchemy.orm import InstrumentedAttribute, Session, joinedload
+
+from connectors.base import InboundMessage
+from hub.channels.models import Channel
+from hub.conversations.models import Conversation, Message
+from hub.conversations.quoting import is_reply, topic
+from hub.customers.models import Customer
+
+Item = TypeVar("Item")
+CHUNK = 500
+# Of a long line of ancestors the nearest count.
+REFERENCES = 30
+
+
+def messages_named(session: Session, channel_id: int, ids: Iterable[str]) -> Iterator[tuple[str, int]]:
+    """Which of `ids` name a message of the channel, with the id of its conversation.
+
+    The vendor's own id of a reply that we sent names it too.
+    """
+    unique = list(dict.fromkeys(ids))
+    columns: tuple[InstrumentedAttribute[Any], ...] = (Message.external_id, Message.vendor_id)
+    for chunk in _chunks(unique):
+        for column in columns:
+            query = select(column, Message.conversation_id)
+            yield from session.execute(query.where(Message.channel_id == channel_id, column.in_(chunk)))
+
+
+class Threads:
+    """The conversations that a batch may continue, locked; and those that it opens.
+
+    A conversation that cannot take a message, since it is closed or somebody else's, is followed by one of
+    the author's own, which then takes the next message too.
+    """
+
+    def __init__(
+        self,
+        session: Session,
+        channel: Channel,
+        messages: Sequence[InboundMessage],
+        customers: Collection[Customer],
+        now: datetime,
+    ) -> None:
+        self._session, self._channel, self._now = session, channel, now
+        self._by_thread: dict[tuple[str, Customer], Conversation] = {}
+        self._by_key: dict[str, Conversation] = {}
+        self._by_subject: dict[tuple[Customer, str], Conversation] = {}
+        self._by_message: dict[str, Conversation] = {}
+        self._follow_up: dict[tuple[Conversation, Customer], Conversation] = {}
+        referred = dict(
+            messages_named(
+                session, channel.id, (ref for message in messages for ref in message.in_reply_to[:REFERENCES])
+            )
+        )
+        found = {each.id: each for each in self._locked(set(referred.values()), messages, customers)}
+        for conversation in found.values():
+            self._index(conversation)
+        self._by_message = {name: found[conversation_id] for name, conversation_id in referred.items()}
+
+    def find(self, item: InboundMessage, customer: Customer | None) -> Conversation | None:
+        """The conversation that `item` goes to, made where there is none.
+
+        `customer` is None for the brand's own words, which answer a known conversation or nothing (None), and
+        where the source has no authors: then a thread is one conversation, whoever wrote.
+        """
+        answered = self._answered(item)
+        if customer is None:
+            found = answered or (self._by_key.get(item.thread_key) if item.thread_key else None)
+            found = self._last(found, found.customer) if found else None
+            if not item.incoming:
+                return found
+            return found if found and found.status != "closed" else self._open(item, None, found)
+        found = self._by_thread.get((item.thread_key, customer)) if item.thread_key else None
+        found = found or answered
+        if found is None and not item.thread_key and (not item.in_reply_to or is_reply(item.subject or "")):
+            found = self._by_subject.get((customer, topic(item.subject)))
+        found = self._last(found, customer) if found else None
+        # A stranger who answers into somebody's thread gets one of their own, linked to it.
+        if found is not None and found.customer is customer and found.status != "closed":
+            return found
+        return self._open(item, customer, found)
+
+    def remember(self, item: InboundMessage, conversation: Conversation) -> None:
+        """Later messages of the batch may answer this one."""
+        self._by_message[item.external_id] = conversation
+
+    def _answered(self, item: InboundMessage) -> Conversation | None:
+        known = (self._by_message[ref] for ref in item.in_reply_to[:REFERENCES] if ref in self._by_message)
+        return next(known, None)
+
+    def _last(self, conversation: Conversation, customer: Customer) -> Conversation:
+        """The customer's newest follow-up of a conversation that takes nothing of theirs; else itself."""
+        while conversation.status == "closed" or conversation.customer is not customer:
+            following = self._follow_up.get((conversation, customer))
+            if following is None:
+                break
+            conversation = following
+        return conversation
+
+    def _open(
+        self, item: InboundMessage, customer: Customer | None, linked: Conversation | None
+    ) -> Conversation:
+        customer = customer or Customer(name="Unknown author", created_at=self._now, changed_at=self._now)
+        # The closed conversation that this one follows keeps the thread's key.
+        taken = item.thread_key and (item.thread_key, customer) in self._by_thread
+        began_at = min(item.sent_at or self._now, self._now)
+        conversation = Conversation(
+            channel=self._channel,
+            customer=customer,
+            thread_key=None if taken else item.thread_key,
+            follows=linked,
+            subject=item.subject[:1000] if item.subject else None,
+            status="new",
+            created_at=began_at,
+            updated_at=self._now,
+            last_message_at=began_at,
+        )
+        self._session.add(conversation)
+        self._index(conversation)
+        return conversation
+
+    def _index(self, conversation: Conversation) -> None:
+        customer = conversation.customer
+        if key := conversation.thread_key:
+            self._by_thread[key, customer] = conversation
+            self._by_key.setdefault(key, conversation)
+        if conversation.follows is not None:
+            self._follow_up[conversation.follows, customer] = conversation
+        if conversation.status != "solved":
+            self._by_subject[customer, topic(conversation.subject)] = conversation
+
+    def _locked(
+        self,
+        referred: set[int],
+        messages: Sequence[InboundMessage],
+        customers: Collection[Customer],
+    ) -> Iterator[Conversation]:
+        """What the messages may continue, found first and then locked in one order."""
+        ids = set(referred)
+        for chunk in _chunks(sorted({message.thread_key for message in messages if message.thread_key})):
+            ids.update(self._ids(Conversation.thread_key.in_(chunk)))
+        theirs = Conversation.follows_id.is_not(None)
+        if any(not message.thread_key for message in messages):
+            theirs = or_(theirs, Conversation.status != "solved")
+        for chunk_of_ids in _chunks(sorted(customer.id for customer in customers)):
+            ids.update(self._ids(Conversation.customer_id.in_(chunk_of_ids), theirs))
+        for chunk_of_ids in _chunks(sorted(ids)):
+            yield from self._session.scalars(
+                select(Conversation)
+                .where(Conversation.id.in_(chunk_of_ids))
+                .options(
+                    joinedload(Conversation.customer),
+                    joinedload(Conversation.follows),
+                    joinedload(Conversation.newest_message),
+                )
+                .order_by(Conversation.id)
+                .with_for_update(of=Conversation)
+            )
+
+    def _ids(self, *conditions: ColumnElement[bool]) -> Iterable[int]:
+        return self._session.scalars(
+            select(Conversation.id).where(Conversation.channel_id == self._channel.id, *conditions)
+        )
+
+
+def _chunks(items: Sequence[Item]) -> Iterator[Sequence[Item]]:
+    for start in range(0, len(items), CHUNK):
+        yield items[start : start + CHUNK]
