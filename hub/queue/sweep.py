@@ -34,7 +34,7 @@ def _mark_breached(session: Session, now: datetime) -> int:
     marked = session.scalars(
         update(Promise)
         .where(
-            Promise.due_at <= now,
+            Promise.due_at < now,
             Promise.met_at.is_(None),
             Promise.breached_at.is_(None),
             Promise.cancelled_at.is_(None),
