@@ -56,13 +56,14 @@ def hub_worker(settings: Mapping[str, str], folder: Path, *options: str, name: s
         [*COMMAND, "worker", *options],
         name=name,
         log=folder / f"{name}.log",
-        ready=_says_ready,
+        ready=says_ready,
         env=hub_environment(settings),
         cwd=folder,
     )
 
 
-def _says_ready(process: Process) -> bool:
+def says_ready(process: Process) -> bool:
+    """Whether a worker or the beat has said that it is."""
     return " ready." in process.output_since_start()
 
 
