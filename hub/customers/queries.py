@@ -245,8 +245,8 @@ def _events(session: Session, customer_id: int, kinds: Sequence[str] = ()) -> Se
 
 
 def _moods(session: Session, customer_id: int) -> list[Mood]:
-    # Probabilities weigh themselves: where the model abstains they are near the middle, where it failed there
-    # are none.
+    # Probabilities weigh themselves: where the model hesitates they are near the middle. What it did not read, such
+    # as another language, has no confidence at all and says nothing of the relation.
     rows = session.execute(
         select(Message.sent_at, AnalysisRow.scores, func.substr(Message.body, 1, 2 * PREVIEW))
         .join(Conversation, Conversation.id == Message.conversation_id)
@@ -255,6 +255,7 @@ def _moods(session: Session, customer_id: int) -> list[Mood]:
             Conversation.customer_id == customer_id,
             Message.direction == "incoming",
             Message.automatic.is_(False),
+            AnalysisRow.sentiment_confidence > 0,
         )
         .order_by(Message.sent_at.desc(), Message.id.desc())
         .limit(LAST_MESSAGES)
@@ -262,7 +263,6 @@ def _moods(session: Session, customer_id: int) -> list[Mood]:
     return [
         Mood(at, round(scores["positive"] - scores["negative"], 4), _line(text))
         for at, scores, text in reversed(rows)
-        if scores
     ]
 
 

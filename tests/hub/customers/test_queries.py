@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
 
@@ -14,6 +15,7 @@ from hub.customers.models import Customer
 from hub.customers.queries import Filters, customer_profile, last_events, list_customers
 from hub.errors import Invalid, NotFound
 from hub.paging import encode_cursor
+from sentiment.types import Sentiment
 from tests.factories import (
     NOW,
     analyse_as,
@@ -164,6 +166,14 @@ def test_profile(session: Session, people: list[Customer]) -> None:
         ("All good so far", f"/conversations/{first.conversation_id}", False),
     ]
     assert [each.kind for each in last_events(session, ann.id)] == ["purchase", "check_in"]
+
+
+def test_what_the_model_did_not_read_is_no_mood(session: Session) -> None:
+    chirp = channel(session)
+    german = receive_one(session, chirp, inbound("Wo ist mein Paket?"))
+    silent = Sentiment(None, 0.0, {"negative": 1 / 3, "neutral": 1 / 3, "positive": 1 / 3})
+    analyse_as(session, german, replace(analysis(None), sentiment=silent))
+    assert customer_profile(session, conversation_of(session, german).customer_id, NOW).mood == []
 
 
 def test_the_brands_words_and_automatic_ones_have_no_mood(session: Session) -> None:
