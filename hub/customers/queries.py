@@ -245,8 +245,8 @@ def _events(session: Session, customer_id: int, kinds: Sequence[str] = ()) -> Se
 
 
 def _moods(session: Session, customer_id: int) -> list[Mood]:
-    # Probabilities weigh themselves: where the model hesitates they are near the middle. What it did not read, such
-    # as another language, has no confidence at all and says nothing of the relation.
+    # Probabilities weigh themselves: where the model hesitates they are near the middle. What it did not
+    # read, such as another language, has no confidence at all and says nothing of the relation.
     rows = session.execute(
         select(Message.sent_at, AnalysisRow.scores, func.substr(Message.body, 1, 2 * PREVIEW))
         .join(Conversation, Conversation.id == Message.conversation_id)

@@ -251,6 +251,7 @@ def _colleague_turn(session: Session, conversation: Conversation, turn: Turn) ->
     message = service.reply(session, conversation, user=user, text=turn.text, now=turn.at)
     # It was sent two weeks ago, not now.
     message.delivery, message.deliver_at, message.vendor_id = "sent", None, turn.external_id
+    conversation.channel.last_sent_at = turn.at
     session.add(
         DeliveryAttempt(message_id=message.id, started_at=turn.at, finished_at=turn.at, outcome="sent")
     )
