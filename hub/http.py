@@ -1,16 +1,18 @@
-"""What every request goes through: the hub, one transaction, who asks, and errors in a form that fits the asker."""
+"""What every request goes through: the hub, one transaction, who asks, and errors as the asker reads them."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import AsyncIterator
 from http import HTTPStatus
 from typing import Annotated, Any
 from urllib.parse import quote
 
 from fastapi import Depends, FastAPI, Path, Request, Response
+from fastapi.concurrency import contextmanager_in_threadpool
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, RedirectResponse
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
+from sqlalchemy.exc import OperationalError, TimeoutError
 from sqlalchemy.orm import Session
 from starlette.exceptions import HTTPException
 
@@ -35,11 +37,16 @@ def hub_of(request: Request) -> Hub:
     return hub
 
 
-def _session(request: Request) -> Iterator[Session]:
+async def _session(request: Request) -> AsyncIterator[Session]:
     database = hub_of(request).database
-    with database.reading() if request.method in SAFE_METHODS else database.session() as session:
+    transaction = database.reading() if request.method in SAFE_METHODS else database.session()
+    async with request.app.state.room, contextmanager_in_threadpool(transaction) as session:
         yield session
 
+
+# A request gives its thread back between its steps while its transaction stays open. If those that wait for
+# its locks took all threads (anyio has 40), it could never go on; so fewer may have a transaction.
+ROOM = 32
 
 # Of scope "function": the transaction ends, and is committed, before the answer leaves.
 SessionDep = Annotated[Session, Depends(_session, scope="function")]
@@ -152,6 +159,15 @@ def install_error_handlers(app: FastAPI) -> None:
         ]
         detail = "; ".join(f"{each['field']}: {each['message']}" for each in errors)
         return _answer(request, 422, "Invalid", detail, {"errors": errors})
+
+    @app.exception_handler(OperationalError)
+    @app.exception_handler(TimeoutError)
+    def on_database_away(request: Request, error: Exception) -> Response:
+        why = type(getattr(error, "orig", error)).__name__
+        logger.error("database_away", method=request.method, path=request.url.path, error=why)
+        answer = _answer(request, 503, "Not available", "The database does not answer; please try again.")
+        answer.headers["Retry-After"] = "1"
+        return answer
 
     @app.exception_handler(Exception)
     def on_crash(request: Request, error: Exception) -> Response:

@@ -31,7 +31,7 @@ from hub.conversations import pages as conversation_pages
 from hub.customers import api as customers_api
 from hub.customers import pages as customer_pages
 from hub.errors import Unauthorized
-from hub.http import HubDep, hub_of, install_error_handlers, problem, same_origin
+from hub.http import ROOM, HubDep, hub_of, install_error_handlers, problem, same_origin
 from hub.inbox import api as inbox_api
 from hub.inbox import pages as inbox_pages
 from hub.inbox.pushed import accept
@@ -86,6 +86,7 @@ def create_app(
         lifespan=lifespan,
     )
     app.state.hub = hub
+    app.state.room = asyncio.Semaphore(ROOM)
     app.state.sign_ins = sign_ins
     app.add_middleware(
         SessionMiddleware,
