@@ -38,6 +38,7 @@ from sqlalchemy.sql.functions import FunctionElement
 from sqlalchemy.types import TypeDecorator, TypeEngine
 
 SQLITE_BUSY_SECONDS = 30
+CONNECT_SECONDS = 10
 
 
 class Base(DeclarativeBase):
@@ -206,11 +207,21 @@ def _engine(url: str) -> Engine:
             connect_args={"timeout": SQLITE_BUSY_SECONDS, "isolation_level": None},
             pool_size=20,
             max_overflow=40,
+            hide_parameters=True,
         )
         event.listen(engine, "connect", _configure_sqlite)
         event.listen(engine, "begin", _begin_sqlite)
         return engine
-    return create_engine(url, pool_size=10, max_overflow=40, pool_pre_ping=True)
+    return create_engine(
+        url,
+        pool_size=10,
+        max_overflow=40,
+        # A server that was started again is found out before a connection is used.
+        pool_pre_ping=True,
+        # What customers write does not belong in the text of an error, and so in a log.
+        hide_parameters=True,
+        connect_args={"connect_timeout": CONNECT_SECONDS},
+    )
 
 
 def _configure_sqlite(connection: Any, _record: Any) -> None:
