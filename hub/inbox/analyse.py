@@ -40,6 +40,7 @@ def analyse(hub: Hub) -> int:
             .where(
                 Message.id.in_([message_id for message_id, _, _ in claimed]), Message.analysed_at.is_(None)
             )
+            .order_by(Message.id)
             .with_for_update()
         ).all()
         known = {message.id: message for message in messages}
