@@ -222,13 +222,14 @@ def _keep(hub: Hub, claim: _Claim, outcome: _Outcome) -> None:
 
 
 def _store(session: Session, settings: Settings, claim: _Claim, outcome: _Outcome, now: datetime) -> None:
+    # Locked in the order of everybody: channel, message, conversation.
+    channel = session.get_one(Channel, claim.channel.id, with_for_update={"key_share": True})
     message = session.get_one(Message, claim.message_id, with_for_update=True)
     attempt = session.get_one(DeliveryAttempt, claim.attempt_id)
     if attempt.finished_at is not None:
         # Our lease ran out and somebody else took over; what they store is newer.
         return
     conversation = get_conversation(session, message.conversation_id)
-    channel = conversation.channel
     attempt.finished_at, attempt.outcome, attempt.detail = now, outcome.state, outcome.detail
     message.delivery, message.leased_until = outcome.state, None
     tries = sum(1 for each in message.attempts if each.outcome == "pending")
