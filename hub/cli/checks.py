@@ -191,7 +191,5 @@ def check_model(settings: Settings) -> Iterator[Check]:
     loaded = time.perf_counter()
     analysis = scorer.score(["Where is my parcel? I have been waiting for two weeks!"])[0]
     took = (time.perf_counter() - loaded) * 1000
-    yield ok(
-        "model",
-        f"{analysis.model}, loaded in {loaded - began:.1f} s, a message in {took:.0f} ms, checksum right",
-    )
+    told = f"{analysis.model}, loaded in {loaded - began:.1f} s, a message in {took:.0f} ms"
+    yield ok("model", f"{told}; its checksum is right" if settings.model == "default" else told)

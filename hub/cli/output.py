@@ -29,6 +29,9 @@ _UNPRINTABLE = re.compile(
     r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff]"
 )
 
+# json.dumps escapes the others.
+_LINE_ENDS = {0x85: "\\u0085", 0x2028: "\\u2028", 0x2029: "\\u2029"}
+
 
 def _note_json(context: typer.Context, asked: bool) -> bool:
     # Contexts of a command and its groups share `meta`; an error met later is then told in the same form.
@@ -57,7 +60,7 @@ class HubGroup(TyperGroup):
                 problem = {"type": "about:blank", "title": known.title, "status": known.status}
                 write_json({**problem, "detail": known.detail, **known.extra})
             else:
-                say(Text.assemble(("Error: ", "bold red"), safe(known.detail)))
+                say(Text.assemble(("Error: ", "bold red"), safe(" ".join(known.detail.split()))))
             raise typer.Exit(FAILED) from error
 
 
@@ -132,8 +135,8 @@ def write_json_list(values: Iterable[Any]) -> None:
 
 
 def as_json(value: Any) -> str:
-    """Compact JSON; moments in ISO 8601 and UTC."""
-    return json.dumps(value, ensure_ascii=False, default=_plain)
+    """JSON on one line, by whatever end of line a reader goes; moments in ISO 8601 and UTC."""
+    return json.dumps(value, ensure_ascii=False, default=_plain).translate(_LINE_ENDS)
 
 
 def _plain(value: Any) -> Any:

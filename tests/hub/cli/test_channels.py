@@ -1,0 +1,92 @@
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+from standardwebhooks import Webhook
+
+from connectors.base import Delivery
+from hub.channels.service import find_channel, open_connector
+from hub.runtime import Hub
+from tests.hub.cli.conftest import Cli
+
+SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
+
+
+def test_a_webhook_channel_gets_a_secret_that_is_shown_once_and_signs(cli: Cli, hub: Hub) -> None:
+    made = cli.json("channels", "add", "shop", "--connector", "webhook", "--kind", "ticket")
+    assert made["url"].endswith("/webhooks/shop")
+    now = datetime.now(UTC)
+    signature = Webhook(made["secret"]).sign("d-1", now, "{}")
+    headers = {
+        "webhook-id": "d-1",
+        "webhook-timestamp": str(int(now.timestamp())),
+        "webhook-signature": signature,
+    }
+    with hub.database.reading() as session:
+        assert open_connector(find_channel(session, "shop")).verify(Delivery(headers, b"{}", now)) == "d-1"
+    for words in (("channels", "list"), ("channels", "test", "shop")):
+        assert made["secret"] not in cli(*words, "--json").output
+        assert made["secret"] not in cli(*words).output
+
+
+def test_settings_are_given_as_text_json_or_a_file(cli: Cli, hub: Hub, tmp_path: Path) -> None:
+    (tmp_path / "secret.txt").write_text(f"{SECRET}\n")
+    words = ("--set", "secrets=@secret.txt", "--set", f"secrets={SECRET}", "--set", "timeout_seconds=3")
+    made = cli.json("channels", "add", "shop", "--connector", "webhook", *words)
+    assert "secret" not in made
+    assert made["config"] == {"timeout_seconds": 3.0}
+    cli("channels", "add", "reviews", "--connector", "files", "--set", 'map={"text": "review"}')
+    with hub.database.reading() as session:
+        assert find_channel(session, "shop").secrets == {"secrets": [SECRET, SECRET]}
+        assert find_channel(session, "reviews").config["map"] == {"text": "review"}
+
+
+def test_a_setting_that_cannot_be_used_is_one_line_without_its_value(cli: Cli) -> None:
+    words = (
+        "--connector",
+        "webhook",
+        "--set",
+        "reply_url=https://shop.example/",
+        "--set",
+        "reply_secret=hunter2",
+    )
+    told = cli.problem("channels", "add", "shop", *words)
+    assert "reply_secret" in told
+    assert "hunter2" not in told
+    assert cli.json("channels", "list") == []
+
+
+def test_a_channel_pauses_and_goes_on(cli: Cli) -> None:
+    cli("channels", "add", "shop", "--connector", "webhook")
+    assert cli.json("channels", "pause", "shop")["health"] == "off"
+    assert "off" in cli("channels", "list").stdout
+    assert cli.json("channels", "resume", "shop")["health"] == "ok"
+
+
+def test_a_channel_is_tried_out_and_nothing_is_stored(cli: Cli, posts: Path) -> None:
+    cli("channels", "add", "posts", "--connector", "files", "--set", f"paths={posts}")
+    tried = cli.json("channels", "test", "posts")
+    assert (tried["read"], tried["would_reject"], tried["received_today"]) == (5, 2, 0)
+    posts.unlink()
+    assert "there is no such file" in cli.problem("channels", "test", "posts")
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("add", "Shop!", "--connector", "webhook"), "channel name 'Shop!'"),
+        (("add", "shop", "--connector", "fax"), "no connector 'fax'"),
+        (("add", "taken", "--connector", "files"), "there is a channel 'taken' already"),
+        (("test", "nowhere"), "no channel 'nowhere'"),
+        (("pause", "nowhere"), "no channel 'nowhere'"),
+    ],
+)
+def test_what_cannot_be_done_is_one_line(cli: Cli, words: tuple[str, ...], said: str) -> None:
+    cli("channels", "add", "taken", "--connector", "files")
+    assert said in cli.problem("channels", *words)
+
+
+def test_no_channels_are_said_so(cli: Cli) -> None:
+    assert "No channels yet" in cli("channels", "list").stderr
