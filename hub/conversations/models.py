@@ -88,7 +88,6 @@ class Conversation(Base):
 
     channel: Mapped[Channel] = relationship()
     customer: Mapped[Customer] = relationship()
-    follows: Mapped[Conversation | None] = relationship(remote_side="Conversation.id")
     promise: Mapped[Promise | None] = relationship(
         primaryjoin="foreign(Conversation.promise_id) == Promise.id", post_update=True
     )

@@ -54,7 +54,7 @@ class Threads:
         self._by_key: dict[str, Conversation] = {}
         self._by_subject: dict[tuple[Customer, str], Conversation] = {}
         self._by_message: dict[str, Conversation] = {}
-        self._follow_up: dict[tuple[Conversation, Customer], Conversation] = {}
+        self._follow_up: dict[tuple[int, Customer], Conversation] = {}
         referred = dict(
             messages_named(
                 session, channel.id, (ref for message in messages for ref in message.in_reply_to[:REFERENCES])
@@ -99,7 +99,7 @@ class Threads:
     def _last(self, conversation: Conversation, customer: Customer) -> Conversation:
         """The customer's newest follow-up of a conversation that takes nothing of theirs; else itself."""
         while conversation.status == "closed" or conversation.customer is not customer:
-            following = self._follow_up.get((conversation, customer))
+            following = self._follow_up.get((conversation.id, customer))
             if following is None:
                 break
             conversation = following
@@ -108,15 +108,19 @@ class Threads:
     def _open(
         self, item: InboundMessage, customer: Customer | None, linked: Conversation | None
     ) -> Conversation:
-        customer = customer or Customer(name="Unknown author", created_at=self._now, changed_at=self._now)
+        if customer is None:
+            unknown = Customer(name="Unknown author", created_at=self._now, changed_at=self._now)
+            customer = linked.customer if linked else unknown
         # The closed conversation that this one follows keeps the thread's key.
         taken = item.thread_key and (item.thread_key, customer) in self._by_thread
+        if linked is not None and linked.id is None:
+            self._session.flush()
         began_at = min(item.sent_at or self._now, self._now)
         conversation = Conversation(
             channel=self._channel,
             customer=customer,
             thread_key=None if taken else item.thread_key,
-            follows=linked,
+            follows_id=linked.id if linked else None,
             subject=item.subject[:1000] if item.subject else None,
             status="new",
             created_at=began_at,
@@ -132,8 +136,8 @@ class Threads:
         if key := conversation.thread_key:
             self._by_thread[key, customer] = conversation
             self._by_key.setdefault(key, conversation)
-        if conversation.follows is not None:
-            self._follow_up[conversation.follows, customer] = conversation
+        if conversation.follows_id is not None:
+            self._follow_up[conversation.follows_id, customer] = conversation
         if conversation.status != "solved":
             self._by_subject[customer, topic(conversation.subject)] = conversation
 
@@ -145,22 +149,21 @@ class Threads:
     ) -> Iterator[Conversation]:
         """What the messages may continue, found first and then locked in one order."""
         ids = set(referred)
-        for chunk in _chunks(sorted({message.thread_key for message in messages if message.thread_key})):
-            ids.update(self._ids(Conversation.thread_key.in_(chunk)))
-        theirs = Conversation.follows_id.is_not(None)
-        if any(not message.thread_key for message in messages):
-            theirs = or_(theirs, Conversation.status != "solved")
-        for chunk_of_ids in _chunks(sorted(customer.id for customer in customers)):
-            ids.update(self._ids(Conversation.customer_id.in_(chunk_of_ids), theirs))
-        for chunk_of_ids in _chunks(sorted(ids)):
+        for keys in _chunks(sorted({message.thread_key for message in messages if message.thread_key})):
+            ids.update(self._ids(Conversation.thread_key.in_(keys)))
+        follow_up = Conversation.follows_id.is_not(None)
+        for few in _chunks(sorted(ids)):
+            whose = select(Conversation.customer_id).where(Conversation.id.in_(few))
+            ids.update(self._ids(Conversation.customer_id.in_(whose), follow_up))
+        loose = any(not message.thread_key for message in messages)
+        theirs = or_(follow_up, Conversation.status != "solved") if loose else follow_up
+        for few in _chunks(sorted(customer.id for customer in customers)):
+            ids.update(self._ids(Conversation.customer_id.in_(few), theirs))
+        for few in _chunks(sorted(ids)):
             yield from self._session.scalars(
                 select(Conversation)
-                .where(Conversation.id.in_(chunk_of_ids))
-                .options(
-                    joinedload(Conversation.customer),
-                    joinedload(Conversation.follows),
-                    joinedload(Conversation.newest_message),
-                )
+                .where(Conversation.id.in_(few))
+                .options(joinedload(Conversation.customer), joinedload(Conversation.newest_message))
                 .order_by(Conversation.id)
                 .with_for_update(of=Conversation)
             )
