@@ -174,17 +174,24 @@ def _intents(session: Session, period: Period) -> list[IntentTally]:
 
 
 def _worst(session: Session, period: Period) -> list[tuple[Message, Conversation]]:
+    surest = (
+        select(Message.id)
+        .join(Message.analysis)
+        .where(SAID, period.holds(Message.sent_at), AnalysisRow.sentiment == "negative")
+        .order_by(AnalysisRow.sentiment_confidence.desc(), Message.sent_at.desc(), Message.id.desc())
+        .limit(WORST)
+    )
     rows = session.execute(
         select(Message, Conversation)
         .join(Conversation, Conversation.id == Message.conversation_id)
         .join(Message.analysis)
-        .where(SAID, period.holds(Message.sent_at), AnalysisRow.sentiment == "negative")
+        # Chosen by id before anything else of them is read.
+        .where(Message.id.in_(surest))
         .options(
             contains_eager(Message.analysis),
             joinedload(Conversation.customer),
             joinedload(Conversation.channel),
         )
         .order_by(AnalysisRow.sentiment_confidence.desc(), Message.sent_at.desc(), Message.id.desc())
-        .limit(WORST)
     )
     return [(message, conversation) for message, conversation in rows]

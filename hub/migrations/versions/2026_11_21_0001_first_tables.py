@@ -131,7 +131,7 @@ def upgrade() -> None:
         sa.Column("solved_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("promise_id", sa.Integer(), nullable=True),
         sa.Column("policy_version_id", sa.Integer(), nullable=True),
-        sa.Column("placed_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("placed_for", sa.DateTime(timezone=True), nullable=True),
         sa.Column("weight", sa.Float(), nullable=True),
         sa.Column("reasons", sa.JSON().with_variant(JSONB(), "postgresql"), nullable=True),
         sa.Column("work_seconds", sa.Integer(), nullable=True),
@@ -330,7 +330,9 @@ def upgrade() -> None:
     op.create_index(
         "ix_messages_received_at", "messages", ["channel_id", "direction", "received_at"], unique=False
     )
-    op.create_index("ix_messages_sent_at", "messages", ["sent_at"], unique=False)
+    op.create_index(
+        "ix_messages_sent_at", "messages", ["sent_at", "direction", "automatic", "channel_id"], unique=False
+    )
     op.create_index(
         "ix_messages_to_analyse",
         "messages",
