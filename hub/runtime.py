@@ -15,7 +15,7 @@ from sentiment.types import Scorer
 
 
 class Hub:
-    """What every face and every job is given. Opening it is cheap; the model loads when it is first asked for."""
+    """What every face and every job is given. Opening it is cheap; the model loads when first asked for."""
 
     def __init__(self, settings: Settings, *, nudge: Callable[[str], None] = lambda job: None) -> None:
         self.settings = settings
@@ -55,9 +55,9 @@ def open_hub(settings: Settings | None = None, *, nudge: Callable[[str], None] |
     settings = settings or Settings()
     log.configure(settings)
     if nudge is None and settings.broker_url:
-        from hub.worker.celery import nudger
+        from hub.worker.celery import Nudger
 
-        nudge = nudger(settings)
+        nudge = Nudger(settings)
     hub = Hub(settings, nudge=nudge or (lambda job: None))
     hub.start()
     return hub

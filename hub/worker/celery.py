@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import atexit
+import time
 from collections.abc import Callable
-from threading import Event, Lock
+from threading import Condition, Event, Lock, Thread
 
 from celery import Celery
 from celery.signals import worker_shutdown
-from kombu.exceptions import OperationalError
 
 from hub import log
 from hub.runtime import Hub, open_hub
@@ -16,6 +17,10 @@ from hub.worker.jobs import JOBS
 
 logger = log.get(__name__)
 TASK = "hub.look"
+# A flood of nudges is thinned out to this.
+NUDGE_PAUSE_SECONDS = 0.05
+AWAY_PAUSE_SECONDS = 1.0
+FINISH_SECONDS = 2.0
 
 
 def celery_app(settings: Settings) -> Celery:
@@ -67,24 +72,68 @@ def celery_app(settings: Settings) -> Celery:
     return app
 
 
-def nudger(settings: Settings) -> Callable[[str], None]:
-    """A way to tell the workers to look; never fails, since the work itself is stored."""
-    app = Celery("hub", broker=settings.broker_url, set_as_current=False)
-    app.conf.update(
-        task_ignore_result=True,
-        task_publish_retry=False,
-        broker_transport_options={"socket_connect_timeout": 2, "socket_timeout": 5}
-        if settings.broker_url.startswith("redis")
-        else {},
-    )
+class Nudger:
+    """Tells the workers to look, from a thread of its own: nobody who has work done waits for the broker.
 
-    def send(job: str) -> None:
-        try:
-            app.send_task(TASK, args=[job], retry=False)
-        except (OperationalError, OSError) as error:
-            logger.warning("nudge_lost", job=job, error=type(error).__name__)
+    Nudges of one job that wait are one, and while the broker is away they wait; whoever ends first loses
+    them, and the beat finds what they were about.
+    """
 
-    return send
+    def __init__(self, settings: Settings) -> None:
+        self._app = Celery("hub", broker=settings.broker_url, set_as_current=False)
+        self._app.conf.update(
+            task_ignore_result=True,
+            task_publish_retry=False,
+            broker_transport_options={"socket_connect_timeout": 2, "socket_timeout": 5}
+            if settings.broker_url.startswith("redis")
+            else {},
+        )
+        self._due: set[str] = set()
+        self._sending = False
+        self._away = False
+        self._changed = Condition()
+        self._thread: Thread | None = None
+
+    def __call__(self, job: str) -> None:
+        """Have `job` look soon."""
+        with self._changed:
+            self._due.add(job)
+            self._changed.notify_all()
+            if self._thread is None:
+                self._thread = Thread(target=self._send_all, name="nudger", daemon=True)
+                self._thread.start()
+                atexit.register(self._finish)
+
+    def _send_all(self) -> None:
+        while True:
+            with self._changed:
+                self._changed.wait_for(lambda: self._due)
+                jobs, self._due, self._sending = self._due, set(), True
+            left = self._send(jobs)
+            with self._changed:
+                self._due |= left
+                self._sending = False
+                self._changed.notify_all()
+            time.sleep(AWAY_PAUSE_SECONDS if left else NUDGE_PAUSE_SECONDS)
+
+    def _send(self, jobs: set[str]) -> set[str]:
+        """Send nudges; those that did not go out."""
+        left = set(jobs)
+        for job in sorted(jobs):
+            try:
+                self._app.send_task(TASK, args=[job], retry=False)
+            except Exception as error:
+                if not self._away:
+                    logger.warning("broker_away", error=type(error).__name__)
+                self._away = True
+                return left
+            left.discard(job)
+        self._away = False
+        return left
+
+    def _finish(self) -> None:
+        with self._changed:
+            self._changed.wait_for(lambda: not (self._due or self._sending), FINISH_SECONDS)
 
 
 class Turns:
