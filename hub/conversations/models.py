@@ -158,7 +158,7 @@ class Message(Base):
         CheckConstraint("direction IN ('incoming', 'outgoing', 'activity')", name="direction"),
         CheckConstraint(f"delivery IS NULL OR delivery IN {DELIVERIES}", name="delivery"),
         _partial("ix_messages_to_analyse", "id", where="direction = 'incoming' AND analysed_at IS NULL"),
-        # Set while a reply is to be sent. SQLite uses a partial index only where the query plainly implies it.
+        # Set while a reply is to be sent. SQLite uses a partial index only where the query plainly says so.
         _partial("ix_messages_to_deliver", "deliver_at", "id", where="deliver_at IS NOT NULL"),
         _partial("ix_messages_delivery", "delivery", "channel_id", where="delivery IS NOT NULL"),
         _partial("ix_messages_vendor_id", "channel_id", "vendor_id", where="vendor_id IS NOT NULL"),
