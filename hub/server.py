@@ -60,8 +60,8 @@ def create_app(
 ) -> FastAPI:
     """The application over an open hub.
 
-    `worker` does the background work in this process, where there is one. `sign_ins` are offered on the sign-in page
-    with their passwords: for a demo only.
+    `worker` does the background work in this process, where there is one. `sign_ins` are offered on the
+    sign-in page with their passwords: for a demo only.
     """
 
     @asynccontextmanager

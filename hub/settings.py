@@ -1,4 +1,4 @@
-"""Every setting of the hub, read from `HUB_*` variables or a `.env` file; `docs/settings.md` is the same table."""
+"""Every setting of the hub, from `HUB_*` variables or a `.env` file; `docs/settings.md` is the same table."""
 
 from __future__ import annotations
 
@@ -27,7 +27,8 @@ class Settings(BaseSettings):
     )
     broker_url: str = Field(
         "",
-        description="Celery broker, `redis://…` or `amqp://…`; empty: background work runs in the web process.",
+        description="Celery broker, `redis://…` or `amqp://…`; "
+        "empty: background work runs in the web process.",
     )
     secret_key: SecretStr | None = Field(
         None, description="Signs sessions and encrypts stored secrets; empty: generated once into `home`."

@@ -30,7 +30,7 @@ INTENTS: tuple[IntentLabel, ...] = get_args(IntentLabel)
 
 @dataclass(frozen=True, slots=True)
 class Sentiment:
-    """`label` is None where the model abstains; `scores` are probabilities over the three labels, summing to 1."""
+    """`label` is None where the model abstains; `scores` are probabilities over the labels, summing to 1."""
 
     label: SentimentLabel | None
     confidence: float
@@ -49,8 +49,9 @@ class Intent:
 class Analysis:
     """Everything a model version says of one message.
 
-    `language` is an ISO 639-1 code or None where nobody can tell. `intents` holds those above the threshold, surest
-    first; empty where the model abstains. `abstained` says in words why a head is silent, empty where all speak.
+    `language` is an ISO 639-1 code or None where nobody can tell. `intents` holds those above the threshold,
+    surest first; empty where the model abstains. `abstained` says in words why a head is silent, empty where
+    all speak.
     """
 
     model: str
