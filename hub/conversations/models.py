@@ -36,8 +36,8 @@ class Conversation(Base):
     `newest_message_id` is the newest message by the customer, `promise_id` the promise that governs now;
     neither is a foreign key, since both tables point here. It stands in the queue while `reply_by` is set: it
     waits for us, and its status is new or open. `weight`, `reasons` and `promise` say why it stands where it
-    stands, `placed_for` is the customer's `changed_at` that was seen then; `gave_way_at` is set while its first
-    promise is given up.
+    stands, `placed_for` is the customer's `changed_at` that was seen then; `gave_way_at` is set while its
+    first promise is given up.
     """
 
     __tablename__ = "conversations"
