@@ -289,4 +289,5 @@ def _talks(session: Session, customer_id: int, current_id: int | None) -> list[T
 
 
 def _line(text: str) -> str:
-    return " ".join(text[: 2 * PREVIEW].split())[:PREVIEW]
+    line = " ".join(text[: 2 * PREVIEW].split())
+    return line if len(line) <= PREVIEW else f"{line[: PREVIEW - 1].rstrip()}…"

@@ -183,6 +183,12 @@ def test_the_brands_words_and_automatic_ones_have_no_mood(session: Session) -> N
     assert customer_profile(session, conversation_of(session, automatic).customer_id, NOW).mood == []
 
 
+def test_a_long_message_is_cut_for_its_line(session: Session) -> None:
+    said = receive_one(session, channel(session), inbound("word\n " * 40))
+    (talk,) = customer_profile(session, conversation_of(session, said).customer_id, NOW).conversations
+    assert talk.subject == "word " * 15 + "word…"
+
+
 def test_purchases_with_what_came_back(session: Session) -> None:
     ann = customer(session)
     event(session, ann, amount="100.00", at=NOW - 9 * DAY, items="Boots; Wool socks", place="Hamburg")
