@@ -111,9 +111,7 @@ def _import(run: Callable[..., ImportReport], file: Path, what: str, as_json: bo
 
 
 def list_customers(
-    search: Annotated[
-        str, typer.Argument(metavar="[TEXT]", help="A part of a name, address or handle.")
-    ] = "",
+    search: Annotated[str, typer.Argument(metavar="TEXT", help="A part of a name, address or handle.")] = "",
     tier: Annotated[str, typer.Option(help="Only this loyalty tier.")] = "",
     limit: LimitOption = None,
     cursor: CursorOption = "",

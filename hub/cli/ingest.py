@@ -50,7 +50,7 @@ def ingest(
     paths: Annotated[
         list[Path],
         typer.Argument(
-            metavar="PATH…", help="Files or folders: JSONL, CSV, TSV (also gzipped), .eml, mbox, Maildir."
+            metavar="PATH", help="Files or folders: JSONL, CSV, TSV (also gzipped), .eml, mbox, Maildir."
         ),
     ],
     channel: Annotated[

@@ -34,7 +34,7 @@ def register(app: typer.Typer) -> None:
 def check(
     file: Annotated[
         Path | None,
-        typer.Argument(metavar="[FILE]", help="A policy in YAML; else the one that is configured."),
+        typer.Argument(metavar="FILE", help="A policy in YAML; else the one that is configured."),
     ] = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -70,7 +70,7 @@ def show_policy(as_json: JsonOption = False) -> None:
 def use(
     file: Annotated[
         Path | None,
-        typer.Argument(metavar="[FILE]", help="A policy in YAML; else the configured one is read anew."),
+        typer.Argument(metavar="FILE", help="A policy in YAML; else the configured one is read anew."),
     ] = None,
     as_json: JsonOption = False,
 ) -> None:

@@ -32,7 +32,7 @@ def register(app: typer.Typer) -> None:
 
 def score(
     file: Annotated[
-        str, typer.Argument(metavar="[FILE|-]", help="A text per line, gzipped or not; - is stdin.")
+        str, typer.Argument(metavar="FILE", help="A text per line, gzipped or not; - is stdin.")
     ] = "-",
     column: Annotated[
         str, typer.Option(help="The column of a TSV or CSV with a header; without it each line is a text.")
