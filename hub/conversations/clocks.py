@@ -72,7 +72,7 @@ def _resume(session: Session, conversation: Conversation, which: ColumnElement[b
     if conversation.promise is not None and conversation.promise is not promise:
         # What the customer wrote since belongs to the wait that goes on.
         session.delete(conversation.promise)
-    promise.met_at = promise.cancelled_at = promise.reply_id = promise.late_by_seconds = None
+    promise.reopen()
     conversation.promise = promise
     conversation.waiting_since = promise.started_at
     if promise.metric == "first_reply_time":

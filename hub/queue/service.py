@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 
 from sqlalchemy import or_, select, update
@@ -33,7 +33,7 @@ def place(
     """
     waiting = [conversation for conversation in conversations if conversation.waiting_since is not None]
     percentiles = spend_percentiles(session, {conversation.customer for conversation in waiting})
-    promises = _open_promises(session, waiting)
+    promises = _promises(session, waiting)
     for conversation in conversations:
         conversation.updated_at = now
         if conversation.waiting_since is None:
@@ -44,24 +44,14 @@ def place(
             conversation.waiting_since,
             active.policy,
         )
-        promise = promises.get((conversation.id, priority.metric, conversation.waiting_since))
-        if promise is None and _is_open(conversation.promise, priority.metric):
-            # The same wait, which turned out to have begun earlier.
-            promise = conversation.promise
-        if promise is None:
-            promise = Promise(
-                conversation_id=conversation.id,
-                metric=priority.metric,
-                started_at=conversation.waiting_since,
-            )
-            session.add(promise)
+        promise = _promise(session, conversation, priority.metric, promises)
         _fill(promise, conversation, priority, now)
         conversation.promise = promise
         conversation.policy_version_id = active.version_id
         conversation.weight = priority.weight
         conversation.reasons = [{"factor": reason.factor, "text": reason.text} for reason in priority.reasons]
         conversation.work_seconds = priority.work_seconds
-        conversation.placed_at = now
+        conversation.placed_for = conversation.customer.changed_at
         if state_of(conversation).in_queue:
             conversation.reply_by = (
                 priority.second_due_at if conversation.gave_way_at is not None else priority.due_at
@@ -93,7 +83,7 @@ def replace_stale(hub: Hub) -> int:
                 or_(
                     Conversation.policy_version_id != active.version_id,
                     Conversation.policy_version_id.is_(None),
-                    Customer.changed_at > Conversation.placed_at,
+                    Conversation.placed_for != Customer.changed_at,
                 ),
             )
             .options(*FOR_PLACING)
@@ -153,25 +143,39 @@ def _facts(conversation: Conversation, percentile: float | None) -> Facts:
     )
 
 
-def _open_promises(
-    session: Session, waiting: Sequence[Conversation]
-) -> dict[tuple[int, str, datetime], Promise]:
+def _promises(session: Session, waiting: Sequence[Conversation]) -> dict[tuple[int, str, datetime], Promise]:
     found = session.scalars(
         select(Promise).where(Promise.conversation_id.in_([conversation.id for conversation in waiting]))
     )
     return {(promise.conversation_id, promise.metric, promise.started_at): promise for promise in found}
 
 
-def _is_open(promise: Promise | None, metric: Metric) -> bool:
-    return (
-        promise is not None
-        and promise.metric == metric
-        and promise.met_at is None
-        and promise.cancelled_at is None
-    )
+def _promise(
+    session: Session,
+    conversation: Conversation,
+    metric: Metric,
+    promises: Mapping[tuple[int, str, datetime], Promise],
+) -> Promise:
+    """The one open promise of a conversation that waits."""
+    assert conversation.waiting_since is not None
+    same = promises.get((conversation.id, metric, conversation.waiting_since))
+    # The same wait, which may turn out to have begun earlier, or after a first reply that we had not seen.
+    running = conversation.promise if conversation.promise and conversation.promise.is_open else None
+    if same is None:
+        if running is None:
+            running = Promise(conversation_id=conversation.id)
+            session.add(running)
+        return running
+    if running is not None and running is not same:
+        session.delete(running)
+    if not same.is_open:
+        # It was answered, and then another message of the same moment came in, which was not.
+        same.reopen()
+    return same
 
 
 def _fill(promise: Promise, conversation: Conversation, priority: Priority, now: datetime) -> None:
+    promise.metric = priority.metric
     promise.policy = priority.policy
     promise.tier = conversation.customer.tier
     promise.target_seconds = priority.target_seconds
@@ -179,5 +183,5 @@ def _fill(promise: Promise, conversation: Conversation, priority: Priority, now:
     promise.second_due_at = priority.second_due_at
     assert conversation.waiting_since is not None
     promise.started_at = conversation.waiting_since
-    if promise.due_at > now:
-        promise.breached_at = None
+    if promise.breached_at is not None:
+        promise.breached_at = promise.due_at if promise.due_at < now else None

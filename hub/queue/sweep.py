@@ -21,24 +21,34 @@ BATCH = 200
 
 def sweep(hub: Hub) -> int:
     """One round of everything; how many rows changed."""
-    now = utcnow()
     with hub.database.session() as session:
-        changed = _mark_breached(session, now) + _wake_snoozed(session, now) + _release_absent(session, now)
-        expired = refresh_expired(session, now)
-        if expired:
-            nudge(session, "replace")
-        return changed + expired
+        return pass_time(session, utcnow())
+
+
+def pass_time(session: Session, now: datetime) -> int:
+    """Do what is due by `now`; how many rows changed."""
+    changed = _mark_breached(session, now) + _wake_snoozed(session, now) + _release_absent(session, now)
+    expired = refresh_expired(session, now)
+    if expired:
+        nudge(session, "replace")
+    return changed + expired
 
 
 def _mark_breached(session: Session, now: datetime) -> int:
-    marked = session.scalars(
-        update(Promise)
+    # What somebody holds is left for the next round: they hold the conversation too, and might wait for us.
+    due = (
+        select(Promise.id)
         .where(
             Promise.due_at < now,
             Promise.met_at.is_(None),
             Promise.breached_at.is_(None),
             Promise.cancelled_at.is_(None),
         )
+        .with_for_update(skip_locked=True)
+    )
+    marked = session.scalars(
+        update(Promise)
+        .where(Promise.id.in_(due))
         .values(breached_at=Promise.due_at)
         .returning(Promise.id)
         .execution_options(synchronize_session=False)

@@ -2,8 +2,8 @@
 
 A step is what arrives in one batch, `ID:AUTHOR` with what it names behind it: `t=` its thread, `re=` the
 messages that it answers (nearest first), `s=` its subject, `@N` in which minute it was written. The author
-`brand` speaks for the brand, `-` is a source without authors. A step `ID status` has a person choose the status
-of that message's conversation. What is expected are the conversations by their messages, and `>` says which
+`brand` speaks for the brand, `-` is a source without authors. A step `ID status` has a person choose the
+status of that conversation. What is expected are the conversations by their messages, and `>` says which
 one follows which.
 """
 
