@@ -92,8 +92,10 @@ all.
   validation and test tweets again, so nothing is trained on them.
 - Intents: Banking77 (CC BY 4.0), CLINC150 (CC BY 3.0) and Bitext customer service (CDLA-Sharing 1.0),
   mapped onto the 14 intents, at most 100 rows a set and intent; and {own[rows]} invented messages
-  (`sentiment/data/intents.jsonl`), weighted three times. There is no public data for escalation and feature
-  suggestions, and very little for praise and loyalty: there the invented messages are all it knows.
+  (`sentiment/data/intents.jsonl`), weighted six times. A complaint is there what linguists call one, a
+  mismatch between what was expected and what happened, however politely it is told. There is no public data
+  for escalation and feature suggestions, and very little for praise and loyalty: there the invented
+  messages are all it knows.
 
 Temperatures: sentiment {temperature:.2f}, fitted on TweetEval's validation tweets without those that begin
 like a training tweet; intents {intent_temperature:.2f}, fitted on invented messages that the fit had not

@@ -14,10 +14,17 @@ from sentiment.heads import Array, sigmoid, softmax
 Labels = NDArray[np.int64]
 
 
-def softmax_regression(inputs: Array, labels: Labels, classes: int, decay: float) -> tuple[Array, Array]:
-    """Weights (classes, inputs) and biases of multinomial logistic regression; `decay` is the L2 strength."""
+def softmax_regression(
+    inputs: Array, labels: Labels, classes: int, decay: float, balance: float = 0.0
+) -> tuple[Array, Array]:
+    """Multinomial logistic regression: weights (classes, inputs) and biases; `decay` is the L2 term.
+
+    Classes weigh as their share to the power of -`balance`: 0 takes rows as they are, 1 all classes alike.
+    """
     targets = torch.from_numpy(labels)
-    return _minimise(inputs, classes, decay, lambda logits: functional.cross_entropy(logits, targets))
+    shares = np.bincount(labels, minlength=classes) / len(labels)
+    weights = torch.from_numpy((shares**-balance).astype(np.float32))
+    return _minimise(inputs, classes, decay, lambda x: functional.cross_entropy(x, targets, weight=weights))
 
 
 def yes_no_regressions(inputs: Array, targets: Array, weights: Array, decay: float) -> tuple[Array, Array]:

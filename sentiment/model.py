@@ -17,7 +17,7 @@ import torch
 from sentiment.encoder import SHA256, Encoder
 from sentiment.heads import Array, Heads, load_heads
 from sentiment.language import Language, identify, objection
-from sentiment.text import clean, spell_symbols
+from sentiment.text import clean, is_blank, spell_symbols
 from sentiment.types import INTENTS, SENTIMENTS, Analysis, Intent, Sentiment
 
 
@@ -95,7 +95,7 @@ class _Draft:
             self._reasons["language"] = "too little to tell it from" if language.words else "no words"
 
     def may_read(self, cleaned: str, reader: Reader) -> bool:
-        reason = None if cleaned else "nothing was written"
+        reason = "nothing was written" if is_blank(cleaned) else None
         if reason is None and reader.languages is not None:
             reason = objection(self._language, reader.languages)
         if reason:

@@ -40,6 +40,11 @@ def clean(text: str) -> str:
     return _SPACE.sub(" ", text).strip()
 
 
+def is_blank(cleaned: str) -> bool:
+    """Whether a cleaned text says nothing: handles, links and punctuation, but no word, number or picture."""
+    return not any(c.isalnum() or unicodedata.category(c) == "So" for c in _PLACEHOLDER.sub(" ", cleaned))
+
+
 def letters(cleaned: str) -> str:
     """What tells the language of a cleaned text: its words, without placeholders, signs, digits and emoji."""
     text = _PLACEHOLDER.sub(" ", cleaned)

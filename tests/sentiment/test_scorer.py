@@ -88,9 +88,10 @@ def test_a_message_does_not_depend_on_its_neighbours(scorer: Scorer) -> None:
 
 
 def test_threads_may_share_it(scorer: Scorer) -> None:
-    expected = scorer.score(MESSAGES)
+    few = MESSAGES[:4]
+    expected = scorer.score(few)
     with ThreadPoolExecutor(4) as pool:
-        for found in pool.map(scorer.score, [MESSAGES] * 8):
+        for found in pool.map(scorer.score, [few] * 8):
             assert all(near(a, b) for a, b in zip(found, expected, strict=True))
 
 
@@ -113,7 +114,9 @@ def test_any_unicode_is_read(scorer: Scorer, texts: list[str]) -> None:
         assert (analysis.language is None) == any(r.startswith("language: ") for r in analysis.abstained)
 
 
-@pytest.mark.parametrize("text", ["", " \n", "\x00", "iVBORw0KGgoAAAANSUhEUgAA" * 50])
+@pytest.mark.parametrize(
+    "text", ["", " \n", "\x00", "...", "@jo @max https://x.example/1", "iVBORw0KGgoAAAANSUhEUgAA" * 50]
+)
 def test_abstains_where_nothing_was_written(scorer: Scorer, text: str) -> None:
     [analysis] = scorer.score([text])
     assert (analysis.language, analysis.sentiment.label, analysis.intents) == (None, None, ())
