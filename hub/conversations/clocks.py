@@ -16,18 +16,29 @@ from routing.clocks import ConversationState, NotAllowed
 from routing.types import Status
 
 
-def message_came(session: Session, conversation: Conversation, message: Message, now: datetime) -> None:
-    """Move the clocks by a message of either side. A reply that the hub is to send was written in the hub."""
+def message_came(
+    session: Session,
+    conversation: Conversation,
+    message: Message,
+    now: datetime,
+    *,
+    elsewhere: bool | None = None,
+) -> None:
+    """Move the clocks by a message of either side.
+
+    `elsewhere` as in `routing.clocks`; where it is not given, a reply without a user was written elsewhere.
+    """
     after = clocks.take_message(
         state_of(conversation),
         message.sent_at,
         incoming=message.direction == "incoming",
         private=message.private,
         automatic=message.automatic,
-        elsewhere=message.direction == "outgoing" and message.user_id is None,
+        elsewhere=message.user_id is None if elsewhere is None else elsewhere,
     )
     if message.direction == "outgoing" and after.waiting_since != conversation.waiting_since:
-        _settle(session, conversation, now, reply=message)
+        _settle(session, conversation.promise, now, reply=message)
+        conversation.promise = None
     _store(conversation, after, now)
 
 
@@ -45,19 +56,49 @@ def change_status(
     except NotAllowed as error:
         raise Conflict(str(error)) from None
     if before.waiting_since is not None and after.waiting_since is None:
-        _settle(session, conversation, now)
+        _settle(session, conversation.promise, now)
+        conversation.promise = None
     solved_at = conversation.solved_at
     _store(conversation, after, now)
     if before.status == "solved" and status not in ("solved", "closed") and solved_at is not None:
         _resume(session, conversation, Promise.cancelled_at == solved_at)
 
 
-def reply_failed(session: Session, conversation: Conversation, message: Message) -> None:
+def reply_failed(session: Session, conversation: Conversation, message: Message, now: datetime) -> None:
     """The customer never got this answer: the wait goes on from where it began, back in the queue."""
-    if conversation.status != "closed":
-        conversation.status = "open"
-        conversation.snoozed_until = None
-        _resume(session, conversation, Promise.reply_id == message.id)
+    if conversation.status == "closed":
+        return
+    promise = session.scalar(select(Promise).where(Promise.reply_id == message.id))
+    other = _other_reply(session, message) if promise is not None else None
+    if promise is not None and other is not None:
+        # What was written after it did arrive, or still may.
+        _settle(session, promise, now, reply=other)
+        return
+    conversation.status = "open"
+    conversation.snoozed_until = None
+    _resume(session, conversation, Promise.reply_id == message.id)
+
+
+def reply_stands(session: Session, conversation: Conversation, message: Message, now: datetime) -> None:
+    """A reply that had failed has arrived, or is on its way again: it answers what was written before it."""
+    message_came(session, conversation, message, now, elsewhere=True)
+    if conversation.status == "open" and conversation.waiting_since is None:
+        change_status(session, conversation, "pending", now)
+
+
+def _other_reply(session: Session, failed: Message) -> Message | None:
+    return session.scalar(
+        select(Message)
+        .where(
+            Message.conversation_id == failed.conversation_id,
+            Message.delivery.in_(("pending", "sending", "sent", "unknown")),
+            Message.automatic.is_(False),
+            Message.sent_at >= failed.sent_at,
+            Message.id != failed.id,
+        )
+        .order_by(Message.sent_at, Message.id)
+        .limit(1)
+    )
 
 
 def _resume(session: Session, conversation: Conversation, which: ColumnElement[bool]) -> None:
@@ -80,9 +121,8 @@ def _resume(session: Session, conversation: Conversation, which: ColumnElement[b
 
 
 def _settle(
-    session: Session, conversation: Conversation, now: datetime, *, reply: Message | None = None
+    session: Session, promise: Promise | None, now: datetime, *, reply: Message | None = None
 ) -> None:
-    promise = conversation.promise
     if promise is None:
         return
     settled = clocks.settle(
@@ -97,7 +137,6 @@ def _settle(
     promise.late_by_seconds = settled.late_by_seconds if settled.breached_at else None
     promise.reply_id = reply.id if reply else None
     promise.cancelled_at = None if reply else now
-    conversation.promise = None
 
 
 def state_of(conversation: Conversation) -> ConversationState:

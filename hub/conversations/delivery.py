@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from itertools import takewhile
 
 from sqlalchemy import or_, select
 from sqlalchemy.exc import OperationalError
@@ -20,7 +20,6 @@ from connectors.base import (
     AuthExpired,
     ConnectorError,
     Identity,
-    IdentityKind,
     OutboundMessage,
     Refused,
     RetryLater,
@@ -29,10 +28,10 @@ from hub import log
 from hub.channels.models import Channel
 from hub.channels.service import open_connector
 from hub.clock import utcnow
-from hub.conversations.clocks import reply_failed
+from hub.conversations.clocks import reply_failed, reply_stands
 from hub.conversations.models import Conversation, DeliveryAttempt, Message
 from hub.conversations.service import get_conversation
-from hub.customers.models import CustomerIdentity
+from hub.database import nudge
 from hub.errors import Conflict
 from hub.policies.service import active_policy
 from hub.queue.service import place
@@ -43,6 +42,7 @@ logger = log.get(__name__)
 STORE_PAUSE_SECONDS = 0.5
 FIRST_PAUSE_SECONDS = 5.0
 LONGEST_PAUSE_SECONDS = 3600.0
+LONGEST_VENDOR_ID = 600
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,23 +80,41 @@ def check_again(session: Session, message: Message, now: datetime) -> None:
     _must_be(message, "unknown")
     # An expired lease on `sending` is what an interrupted try leaves; the worker looks before it sends.
     message.delivery, message.deliver_at, message.leased_until = "sending", now, now
+    get_conversation(session, message.conversation_id).updated_at = now
+    nudge(session, "deliver")
 
 
 def mark_sent(session: Session, message: Message, now: datetime) -> None:
     """A person has seen that the customer has it. Raises: Conflict."""
     _must_be(message, "unknown", "failed")
-    message.delivery, message.deliver_at, message.leased_until = "sent", None, None
     session.add(
         DeliveryAttempt(
             message_id=message.id, started_at=now, finished_at=now, outcome="sent", detail="marked as sent"
         )
     )
+    _decided(session, message, "sent", now)
 
 
 def send_again(session: Session, message: Message, now: datetime) -> None:
     """A person decided to send once more, under the same idempotency key. Raises: Conflict."""
     _must_be(message, "unknown", "failed")
-    message.delivery, message.deliver_at, message.leased_until = "pending", now, None
+    if message.delivery == "failed":
+        # It is as if it were written now: for the customer it is.
+        message.sent_at = now
+    message.deliver_at = now
+    _decided(session, message, "pending", now)
+    nudge(session, "deliver")
+
+
+def _decided(session: Session, message: Message, delivery: str, now: datetime) -> None:
+    """Where it had failed, the customer waits again: this answers them after all."""
+    conversation = get_conversation(session, message.conversation_id)
+    had_failed = message.delivery == "failed"
+    message.delivery, message.leased_until = delivery, None
+    conversation.updated_at = now
+    if had_failed:
+        reply_stands(session, conversation, message, now)
+        place(session, [conversation], active_policy(session), now)
 
 
 def _must_be(message: Message, *states: str) -> None:
@@ -138,43 +156,22 @@ def _claim(hub: Hub) -> _Claim | None:
             interrupted,
             message.leased_until,
             conversation.channel,
-            _outbound(session, message, conversation),
+            _outbound(message, conversation),
         )
 
 
-def _outbound(session: Session, message: Message, conversation: Conversation) -> OutboundMessage:
+def _outbound(message: Message, conversation: Conversation) -> OutboundMessage:
     newest = conversation.newest_message
-    identities = session.scalars(
-        select(CustomerIdentity)
-        .where(CustomerIdentity.customer_id == conversation.customer_id)
-        .order_by(CustomerIdentity.id)
-    ).all()
     return OutboundMessage(
         idempotency_key=message.idempotency_key or message.external_id,
         text=message.body,
         author_name=message.author_name or "",
-        recipient=_recipient(conversation, identities),
+        recipient=Identity(**newest.reply_to) if newest and newest.reply_to else None,
         thread_key=conversation.thread_key,
         in_reply_to=newest.external_id if newest else None,
         subject=message.subject,
         created_at=message.sent_at,
     )
-
-
-def _recipient(conversation: Conversation, identities: Sequence[CustomerIdentity]) -> Identity | None:
-    """Where this channel reaches the customer: mail by their address, a network by their handle."""
-    first: dict[str, IdentityKind] = {"mail": "email", "social": "handle"}
-    preferred = first.get(conversation.channel.kind)
-    ordered = sorted(identities, key=lambda identity: identity.kind != preferred)
-    if not ordered:
-        return None
-    kinds: dict[str, IdentityKind] = {
-        "email": "email",
-        "handle": "handle",
-        "loyalty": "loyalty",
-        "phone": "phone",
-    }
-    return Identity(kinds.get(ordered[0].kind, "external"), ordered[0].value, ordered[0].place)
 
 
 def _send(claim: _Claim) -> _Outcome:
@@ -226,13 +223,13 @@ def _store(session: Session, settings: Settings, claim: _Claim, outcome: _Outcom
     channel = session.get_one(Channel, claim.channel.id, with_for_update={"key_share": True})
     message = session.get_one(Message, claim.message_id, with_for_update=True)
     attempt = session.get_one(DeliveryAttempt, claim.attempt_id)
-    if attempt.finished_at is not None:
-        # Our lease ran out and somebody else took over; what they store is newer.
+    if attempt.finished_at is not None and not (outcome.state == "sent" and message.delivery == "unknown"):
+        # Our lease ran out and somebody else took over: what they store is newer, unless they could not tell.
         return
     conversation = get_conversation(session, message.conversation_id)
     attempt.finished_at, attempt.outcome, attempt.detail = now, outcome.state, outcome.detail
     message.delivery, message.leased_until = outcome.state, None
-    tries = sum(1 for each in message.attempts if each.outcome == "pending")
+    tries = sum(1 for _ in takewhile(lambda each: each.outcome == "pending", reversed(message.attempts)))
     if outcome.state == "pending" and tries >= settings.delivery_attempts:
         message.delivery = attempt.outcome = "failed"
     if message.delivery == "pending":
@@ -240,13 +237,13 @@ def _store(session: Session, settings: Settings, claim: _Claim, outcome: _Outcom
     else:
         message.deliver_at = None
     if message.delivery == "sent":
-        message.vendor_id = outcome.vendor_id
+        message.vendor_id = (outcome.vendor_id or "")[:LONGEST_VENDOR_ID] or None
         channel.last_sent_at = now
     else:
         channel.last_error, channel.last_error_at = outcome.detail, now
     if message.delivery == "failed":
         # The customer has no answer: the clock goes on from where it was, and somebody must look.
-        reply_failed(session, conversation, message)
+        reply_failed(session, conversation, message, now)
         place(session, [conversation], active_policy(session), now)
     conversation.updated_at = now
     logger.info("delivery", message_id=message.id, outcome=message.delivery, tries=tries)

@@ -150,6 +150,7 @@ class Message(Base):
 
     Work to be done is a state of this row: an incoming message without `analysed_at` is to be analysed, an
     outgoing one whose `delivery` is pending is to be sent. `leased_until` is set while somebody is at it.
+    `reply_to` is where an answer reaches the author: the kind, place and value of an identity.
     """
 
     __tablename__ = "messages"
@@ -177,6 +178,7 @@ class Message(Base):
     automatic: Mapped[bool] = mapped_column(default=False)
     user_id: Mapped[int | None] = mapped_column(ForeignKey("users.id"))
     author_name: Mapped[str | None] = mapped_column(String(300))
+    reply_to: Mapped[dict[str, Any] | None] = mapped_column(JsonColumn)
     subject: Mapped[str | None] = mapped_column(String(1000))
     body: Mapped[str] = mapped_column(Text)
     html: Mapped[str | None] = mapped_column(Text)

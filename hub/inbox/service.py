@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from hashlib import sha256
 from typing import Any
@@ -173,12 +173,14 @@ def _message(channel: Channel, item: InboundMessage, now: datetime) -> Message:
             {"name": a.name, "content_type": a.content_type, "size_bytes": a.size_bytes}
             for a in item.attachments
         ]
+    identities = item.author.identities if item.author and item.incoming else ()
     return Message(
         channel_id=channel.id,
         external_id=item.external_id,
         direction="incoming" if item.incoming else "outgoing",
         automatic=item.automatic,
         author_name=item.author.name[:300] if item.author and item.author.name else None,
+        reply_to=asdict(identities[0]) if identities else None,
         subject=item.subject[:1000] if item.subject else None,
         body=item.text,
         html=item.html,

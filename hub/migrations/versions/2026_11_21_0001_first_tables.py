@@ -284,6 +284,7 @@ def upgrade() -> None:
         sa.Column("automatic", sa.Boolean(), nullable=False),
         sa.Column("user_id", sa.Integer(), nullable=True),
         sa.Column("author_name", sa.String(length=300), nullable=True),
+        sa.Column("reply_to", sa.JSON().with_variant(JSONB(), "postgresql"), nullable=True),
         sa.Column("subject", sa.String(length=1000), nullable=True),
         sa.Column("body", sa.Text(), nullable=False),
         sa.Column("html", sa.Text(), nullable=True),

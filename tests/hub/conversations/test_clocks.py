@@ -1,9 +1,10 @@
 """The clocks of a stored conversation, told as stories in minutes after noon.
 
 `c5` a customer message, `c5@9` one that reached us at 9; `r10` a reply from the hub, `v10` one written in the
-vendor's pages; `n10` a note; `a10` an automatic answer, `k10` one by the customer's side; `f15` the newest reply
-could not be delivered; `s10` `p10` `h10` `o10` `x10` solved, pending, on hold, open, closed; `z10-40` snoozed
-until 40; `w40` the sweep looks. A social channel promises two hours, always.
+vendor's pages; `n10` a note; `a10` an automatic answer, `k10` one by the customer's side; `f15` the newest
+reply could not be delivered, `d15` the oldest; `m20` `g20` what failed is marked as sent, is sent again;
+`s10` `p10` `h10` `o10` `x10` solved, pending, on hold, open, closed; `z10-40` snoozed until 40; `w40` the
+sweep looks. A social channel promises two hours, always.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from connectors.base import Batch
 from hub.accounts.models import User
 from hub.channels.models import Channel
 from hub.conversations.clocks import reply_failed
+from hub.conversations.delivery import mark_sent, send_again
 from hub.conversations.models import Conversation, Message, Promise
 from hub.conversations.service import get_conversation, note, reply, set_status
 from hub.inbox.service import receive
@@ -111,6 +113,26 @@ def at(minutes: float) -> datetime:
         pytest.param(
             "c0 r5 r10 f15", "open", ["first 0-120 met 5"], id="the failed one had answered nothing"
         ),
+        pytest.param("c0 r5 r10 d15", "pending", ["first 0-120 met 10"], id="another reply did arrive"),
+        pytest.param(
+            "c0 r5 r10 c12 d15",
+            "open, waits since 12, by 132",
+            ["first 0-120 met 10", "next 12-132"],
+            id="and the customer has gone on",
+        ),
+        pytest.param("c0 r10 f15 m20", "pending", ["first 0-120 met 10"], id="it did arrive after all"),
+        pytest.param(
+            "c0 r10 c12 f15 m20",
+            "open, waits since 12, by 132",
+            ["first 0-120 met 10", "next 12-132"],
+            id="it did arrive, before the next message",
+        ),
+        pytest.param("c0 r10 f15 g20", "pending", ["first 0-120 met 20"], id="sent again"),
+        pytest.param("c0 r10 c12 f15 g20", "pending", ["first 0-120 met 20"], id="answers what was there"),
+        pytest.param(
+            "c0 r10 f15 g20 f25", "open, waits since 0, by 120", ["first 0-120"], id="sent again in vain"
+        ),
+        pytest.param("c0 r10 x11 f15 g20", "closed", ["first 0-120 met 10"], id="sent again when closed"),
         pytest.param("c0 v10", "open", ["first 0-120 met 10"], id="a reply elsewhere"),
         pytest.param("c0 v10@30", "open", ["first 0-120 met 10"], id="that we hear of later"),
         pytest.param(
@@ -172,14 +194,16 @@ class Story:
             reply(self.session, self._locked(), user=self.agent, text="Here.", now=now)
         elif what == "n":
             note(self.session, self._locked(), user=self.agent, text="Look.", now=now)
-        elif what == "f":
-            newest = self.session.scalars(
-                select(Message).where(Message.user_id.is_not(None), Message.delivery.is_not(None))
-            ).all()[-1]
+        elif what in "fd":
+            replies = self._replies()
+            failed = replies[-1] if what == "f" else replies[0]
             conversation = self._locked()
-            newest.delivery = "failed"
-            reply_failed(self.session, conversation, newest)
+            failed.delivery = "failed"
+            reply_failed(self.session, conversation, failed, now)
             place(self.session, [conversation], active_policy(self.session), now)
+        elif what in "mg":
+            (failed,) = [each for each in self._replies() if each.delivery == "failed"]
+            (mark_sent if what == "m" else send_again)(self.session, failed, now)
         elif what == "w":
             pass_time(self.session, now)
         else:
@@ -241,6 +265,10 @@ class Story:
         )
         receive(self.session, self.channel.id, Batch((item,)), now)
         self.conversation = self.session.scalars(select(Conversation)).one()
+
+    def _replies(self) -> list[Message]:
+        ours = select(Message).where(Message.user_id.is_not(None), Message.delivery.is_not(None))
+        return list(self.session.scalars(ours.order_by(Message.id)))
 
     def _locked(self) -> Conversation:
         assert self.conversation is not None
