@@ -156,21 +156,31 @@ def _claim(hub: Hub) -> _Claim | None:
             interrupted,
             message.leased_until,
             conversation.channel,
-            _outbound(message, conversation),
+            _outbound(session, message, conversation),
         )
 
 
-def _outbound(message: Message, conversation: Conversation) -> OutboundMessage:
-    newest = conversation.newest_message
+def _outbound(session: Session, message: Message, conversation: Conversation) -> OutboundMessage:
+    """The same for every try, whatever the customer writes in between."""
+    answered = session.scalar(
+        select(Message)
+        .where(
+            Message.conversation_id == conversation.id,
+            Message.direction == "incoming",
+            Message.id < message.id,
+        )
+        .order_by(Message.sent_at.desc(), Message.id.desc())
+        .limit(1)
+    )
     return OutboundMessage(
         idempotency_key=message.idempotency_key or message.external_id,
         text=message.body,
         author_name=message.author_name or "",
-        recipient=Identity(**newest.reply_to) if newest and newest.reply_to else None,
+        recipient=Identity(**answered.reply_to) if answered and answered.reply_to else None,
         thread_key=conversation.thread_key,
-        in_reply_to=newest.external_id if newest else None,
+        in_reply_to=answered.external_id if answered else None,
         subject=message.subject,
-        created_at=message.sent_at,
+        created_at=message.received_at,
     )
 
 

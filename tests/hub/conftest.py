@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -28,6 +30,31 @@ def hub(database_url: str, tmp_path: Path) -> Iterator[Hub]:
         activate(session, DEFAULT_POLICY, NOW)
     yield hub
     hub.close()
+
+
+class Clock:
+    """The hub's wall clock in a test: it stands still until it is moved."""
+
+    def __init__(self) -> None:
+        self.now = NOW
+
+    def __call__(self) -> datetime:
+        return self.now
+
+    def advance(self, **duration: float) -> datetime:
+        """Move on by that much."""
+        self.now += timedelta(**duration)
+        return self.now
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    """The time that everything in the hub reads, `NOW` at first."""
+    clock = Clock()
+    for name, module in list(sys.modules.items()):
+        if name.startswith("hub.") and hasattr(module, "utcnow"):
+            monkeypatch.setattr(module, "utcnow", clock)
+    return clock
 
 
 @pytest.fixture

@@ -22,7 +22,8 @@ class Peer:
     """What the server does and has seen.
 
     `status`, `headers` and `body` are the answer to a POST; `cut` closes the connection instead of answering,
-    and `silent` never answers. `taken` are the replies by their `webhook-id`, `requests` all that came.
+    and `silent` never answers. `taken` are the replies by their `webhook-id`, `requests` all that came,
+    `bodies` what was posted.
     """
 
     url: str = ""
@@ -33,6 +34,7 @@ class Peer:
     silent: bool = False
     taken: dict[str, dict[str, Any]] = field(default_factory=dict)
     requests: list[tuple[str, str]] = field(default_factory=list)
+    bodies: list[bytes] = field(default_factory=list)
     released: threading.Event = field(default_factory=threading.Event)
 
 
@@ -45,6 +47,7 @@ def running_peer() -> Iterator[Peer]:
         def do_POST(self) -> None:
             body = self.rfile.read(int(self.headers["content-length"]))
             peer.requests.append(("POST", self.path))
+            peer.bodies.append(body)
             Webhook(SECRET).verify(body, dict(self.headers))
             if peer.silent:
                 peer.released.wait(10)
