@@ -33,7 +33,7 @@ __all__ = [
 
 
 def load(model: str = "default", intent_model: str | None = None, threads: int | None = None) -> Scorer:
-    """Load a model, once per process (about two seconds and 250 MB for the default).
+    """Load a model, once per process (about five seconds of one core and 550 MB for the default).
 
     `model` is "default" (packaged, offline) or any Hugging Face sequence classification id or local folder
     whose labels can be read as negative, neutral and positive. `intent_model` is None (the default model

@@ -78,7 +78,7 @@ class Heads:
         `INTENTS`."""
         return sigmoid((inputs @ self.intent_weight.T + self.intent_bias) / self.card.intent_temperature)
 
-    def prepare(self, features: Array) -> Array:
+    def prepare(self, features: Array | NDArray[np.float16]) -> Array:
         """Layer means (texts, layers, width) to the heads' inputs (texts, inputs)."""
         return (flatten(features, self.card.layers) - self.mean) / self.scale
 
@@ -108,7 +108,7 @@ def load_heads(path: Path = WEIGHTS, encoder_sha256: str | None = None) -> Heads
     return Heads(card, **tensors)
 
 
-def flatten(features: Array, layers: tuple[int, ...]) -> Array:
+def flatten(features: Array | NDArray[np.float16], layers: tuple[int, ...]) -> Array:
     """The chosen layers' means, each of unit length, side by side: (texts, len(layers) * width)."""
     chosen = features[:, list(layers), :].astype(np.float32)
     norms = np.linalg.norm(chosen, axis=2, keepdims=True)
