@@ -12,7 +12,7 @@ from hub import log
 from hub.clock import utcnow
 from hub.conversations.analysis import failed, to_row
 from hub.conversations.models import Conversation, Message
-from hub.conversations.quoting import is_reply, split_quoted
+from hub.conversations.quoting import is_reply, own_words
 from hub.database import nudge
 from hub.policies.service import active_policy
 from hub.queue.service import FOR_PLACING, place
@@ -22,6 +22,8 @@ from sentiment.types import Analysis, Scorer
 logger = log.get(__name__)
 # A message that failed in company is tried alone, and after this many tries is placed without a mood.
 ATTEMPTS = 3
+# A model reads the beginning of a long text; so much of it is looked at.
+LONGEST = 50_000
 
 
 def analyse(hub: Hub) -> int:
@@ -82,7 +84,7 @@ def _claim(hub: Hub) -> list[tuple[int, int, str]]:
 
 def _own_words(message: Message) -> str:
     """What the customer says now: the subject of a first mail, and the text without quoted history."""
-    said = split_quoted(message.body).said
+    said = own_words(message.body[:LONGEST])
     opens = message.subject and not is_reply(message.subject)
     return f"{message.subject}\n{said}" if opens else said
 
