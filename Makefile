@@ -35,7 +35,6 @@ bench: $(VENV)/installed-dev servers ## measure; the results go to bench-results
 	$(BIN)/python -m tests.servers -- $(BIN)/hub bench --postgres {postgres} --out bench-results/bench.json $(ARGS)
 
 train: $(VENV)/installed ## fit the model's heads anew from the data sets in DATA=../shared/data
-	$(PIP) install -c constraints.txt -e '.[train]'
 	$(BIN)/python -m sentiment.train --data $(DATA) $(ARGS)
 
 servers: $(VENV)/installed-dev ## say which servers the tests use; as root with apt, install what is missing
@@ -66,7 +65,7 @@ constraints: ## renew constraints.txt from the newest releases
 	$(PYTHON) -m venv var/constraints
 	var/constraints/bin/python .ci/torch_cpu.py
 	grep '^torch==' constraints.txt > var/constraints/torch.txt
-	var/constraints/bin/python -m pip install -c var/constraints/torch.txt -e '.[dev,train]'
+	var/constraints/bin/python -m pip install -c var/constraints/torch.txt -e '.[dev]'
 	head -n 1 constraints.txt > var/constraints/new.txt
 	var/constraints/bin/python -m pip freeze --exclude-editable | sed 's/+cpu$$//' >> var/constraints/new.txt
 	mv var/constraints/new.txt constraints.txt
