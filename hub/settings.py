@@ -59,9 +59,6 @@ class Settings(BaseSettings):
     delivery_attempts: int = Field(
         8, ge=1, description="How often a refused delivery is tried before it fails."
     )
-    broker_visibility_seconds: int = Field(
-        600, ge=1, description="Redis only: after this long a task of a killed worker is handed out again."
-    )
     webhook_max_bytes: int = Field(5_000_000, ge=1_000, description="The largest webhook request accepted.")
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="How much is logged.")
     log_json: bool = Field(False, description="Log lines as JSON instead of text.")

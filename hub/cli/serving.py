@@ -92,6 +92,9 @@ def worker(
         hostname=f"hub-{os.getpid()}@{socket.gethostname()}",
         loglevel=settings.log_level.upper(),
         quiet=True,
+        # Workers need not know of each other.
+        without_gossip=True,
+        without_mingle=True,
     )
     process.start()
     raise typer.Exit(process.exitcode or 0)

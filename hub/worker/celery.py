@@ -9,6 +9,9 @@ from threading import Condition, Event, Lock, Thread
 
 from celery import Celery
 from celery.signals import worker_shutdown
+from celery.worker import state
+from celery.worker.request import Request
+from kombu.entity import Exchange, Queue
 
 from hub import log
 from hub.runtime import Hub, open_hub
@@ -17,6 +20,7 @@ from hub.worker.jobs import JOBS
 
 logger = log.get(__name__)
 TASK = "hub.look"
+QUEUE = "hub"
 # A flood of nudges is thinned out to this.
 NUDGE_PAUSE_SECONDS = 0.05
 AWAY_PAUSE_SECONDS = 1.0
@@ -29,25 +33,10 @@ def celery_app(settings: Settings) -> Celery:
         raise ValueError(
             "HUB_BROKER_URL is not set: without a broker, `hub serve` does the background work itself"
         )
-    app = Celery("hub", broker=settings.broker_url)
+    app = _connected(settings)
     app.conf.update(
-        task_ignore_result=True,
-        task_acks_late=True,
-        task_reject_on_worker_lost=True,
-        worker_prefetch_multiplier=1,
         broker_connection_retry_on_startup=True,
-        # A nudge that cannot go out is dropped at once: the beat finds what it left.
-        task_publish_retry=False,
-        broker_transport_options=(
-            {
-                "visibility_timeout": settings.broker_visibility_seconds,
-                "socket_connect_timeout": 2,
-                "socket_timeout": 10,
-                "unacked_restore_throttle": 1,
-            }
-            if settings.broker_url.startswith("redis")
-            else {}
-        ),
+        broker_connection_max_retries=None,
         worker_hijack_root_logger=False,
         timezone="UTC",
         beat_schedule={
@@ -65,11 +54,38 @@ def celery_app(settings: Settings) -> Celery:
     opened = _Opened(settings)
     turns = {name: Turns() for name in JOBS}
 
-    @app.task(name=TASK)  # type: ignore[untyped-decorator]
+    @app.task(name=TASK, Request=Unacknowledged)  # type: ignore[untyped-decorator]
     def look(job: str) -> None:
-        turns[job].take(lambda: JOBS[job].run(opened.get()))
+        # Who is told to end finishes the piece it is at.
+        turns[job].take(lambda: JOBS[job].run(opened.get()) if state.should_stop is None else 0)
 
     return app
+
+
+def _connected(settings: Settings) -> Celery:
+    app = Celery("hub", broker=settings.broker_url, set_as_current=False)
+    app.conf.update(
+        # Nothing is acknowledged and nothing is handed out twice: what a nudge stands for is stored.
+        task_queues=[Queue(QUEUE, Exchange(QUEUE), routing_key=QUEUE, no_ack=True)],  # type: ignore[no-untyped-call]
+        task_default_queue=QUEUE,
+        task_ignore_result=True,
+        # Who sends decides what to do when the broker is away.
+        task_publish_retry=False,
+        broker_transport_options={"socket_connect_timeout": 2, "socket_timeout": 10}
+        if settings.broker_url.startswith("redis")
+        else {},
+    )
+    return app
+
+
+class Unacknowledged(Request):  # type: ignore[misc]
+    """A task that is not acknowledged: where the connection is lost meanwhile, that ends Celery's worker."""
+
+    def acknowledge(self) -> None:
+        self.acknowledged = True
+
+    def reject(self, requeue: bool = False) -> None:
+        self.acknowledged = True
 
 
 class Nudger:
@@ -80,14 +96,7 @@ class Nudger:
     """
 
     def __init__(self, settings: Settings) -> None:
-        self._app = Celery("hub", broker=settings.broker_url, set_as_current=False)
-        self._app.conf.update(
-            task_ignore_result=True,
-            task_publish_retry=False,
-            broker_transport_options={"socket_connect_timeout": 2, "socket_timeout": 5}
-            if settings.broker_url.startswith("redis")
-            else {},
-        )
+        self._app = _connected(settings)
         self._due: set[str] = set()
         self._sending = False
         self._away = False
