@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
 from typing import Annotated, Any
-from urllib.parse import urlencode
+from urllib.parse import unquote, urlencode
 from uuid import uuid4
+from zoneinfo import ZoneInfo
 
 from fastapi import APIRouter, Form, Query, Request, Response
+from pydantic import AwareDatetime
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
@@ -18,29 +19,29 @@ from hub.conversations import delivery, service
 from hub.conversations.models import Conversation, Message
 from hub.conversations.queries import find_message, find_thread, list_conversations
 from hub.conversations.quoting import split_quoted
+from hub.conversations.snoozing import Snooze, snooze_choices, snooze_until
 from hub.customers.queries import customer_profile
-from hub.http import PageUser, SessionDep
+from hub.http import PageUser, RowId, SessionDep
 from hub.pages import go, page, toast
 from hub.paging import MAX_LIMIT
+from hub.policies.service import active_policy
 from hub.queue.pages import row_view
 from hub.queue.queries import queue_rows
 
 router = APIRouter()
 PAGE_ROWS = 50
-SNOOZE = timedelta(hours=4)
-# What a person may choose, in the order in which it is offered.
+# What a person may choose, in the order in which it is offered; to be snoozed has its own choices.
 STATUS_CHOICES = (
     ("open", "Open"),
     ("pending", "Pending: the customer's turn"),
     ("on_hold", "On hold: somebody else's turn"),
-    ("snoozed", "Snoozed for 4 hours"),
     ("solved", "Solved"),
 )
 DONE = {
     "open": "Open again.",
     "pending": "Waiting for the customer.",
     "on_hold": "On hold.",
-    "snoozed": "Snoozed for 4 hours.",
+    "snoozed": "Snoozed.",
     "solved": "Solved.",
 }
 
@@ -88,7 +89,7 @@ def conversations_page(
 
 @router.get("/conversations/{conversation_id}")
 def conversation_page(
-    request: Request, session: SessionDep, user: PageUser, conversation_id: int
+    request: Request, session: SessionDep, user: PageUser, conversation_id: RowId
 ) -> Response:
     now = utcnow()
     thread = find_thread(session, conversation_id)
@@ -104,17 +105,19 @@ def conversation_page(
         now=now,
         conversation={
             **_head(conversation, user),
+            "snoozed_until": conversation.snoozed_until,
             "customer": {
                 "id": conversation.customer_id,
                 "name": conversation.customer.name,
                 "tier": conversation.customer.tier,
-                "spend_percentile": rows[0].spend_percentile if rows else None,
+                "spend_percentile": profile.spend.percentile if profile.spend else None,
             },
             "place": row_view(rows[0], user) if rows and conversation.reply_by else None,
         },
         messages=[_message_view(message, conversation) for message in thread.messages],
         composer=_composer(conversation),
         statuses=[{"value": value, "text": text} for value, text in STATUS_CHOICES],
+        snoozes=snooze_choices(now, _zone(request, session)),
         clocks=[
             {
                 "metric": promise.metric,
@@ -136,7 +139,7 @@ def reply(
     request: Request,
     session: SessionDep,
     user: PageUser,
-    conversation_id: int,
+    conversation_id: RowId,
     text: Annotated[str, Form()],
     idempotency_key: Annotated[str, Form(max_length=200)],
     solve: Annotated[str, Form()] = "",
@@ -159,7 +162,7 @@ def reply(
 def note(
     session: SessionDep,
     user: PageUser,
-    conversation_id: int,
+    conversation_id: RowId,
     text: Annotated[str, Form()],
     idempotency_key: Annotated[str, Form(max_length=200)],
 ) -> Response:
@@ -175,13 +178,13 @@ def note(
 
 
 @router.post("/conversations/{conversation_id}/take")
-def take(session: SessionDep, user: PageUser, conversation_id: int) -> Response:
+def take(session: SessionDep, user: PageUser, conversation_id: RowId) -> Response:
     service.take(session, service.get_conversation(session, conversation_id), user=user, now=utcnow())
     return go(f"/conversations/{conversation_id}")
 
 
 @router.post("/conversations/{conversation_id}/release")
-def release(request: Request, session: SessionDep, user: PageUser, conversation_id: int) -> Response:
+def release(request: Request, session: SessionDep, user: PageUser, conversation_id: RowId) -> Response:
     conversation = service.get_conversation(session, conversation_id)
     service.release(session, conversation, user=user, now=utcnow())
     toast(request, "Given back to the queue.", undo=(f"/conversations/{conversation_id}/take", {}))
@@ -193,15 +196,17 @@ def status(
     request: Request,
     session: SessionDep,
     user: PageUser,
-    conversation_id: int,
-    status: Annotated[str, Form()],
-    snoozed_until: Annotated[datetime | None, Form()] = None,
+    conversation_id: RowId,
+    status: Annotated[str, Form()] = "snoozed",
+    snooze: Annotated[Snooze | None, Form()] = None,
+    snoozed_until: Annotated[AwareDatetime | None, Form()] = None,
 ) -> Response:
     now = utcnow()
     conversation = service.get_conversation(session, conversation_id)
     before, slept_until = conversation.status, conversation.snoozed_until
-    until = (snoozed_until or now + SNOOZE) if status == "snoozed" else None
-    service.set_status(session, conversation, status, user=user, now=now, snoozed_until=until)
+    if snooze is not None:
+        snoozed_until = snooze_until(snooze, now, _zone(request, session))
+    service.set_status(session, conversation, status, user=user, now=now, snoozed_until=snoozed_until)
     if before != status:
         fields = {"status": "open" if before == "new" else before}
         if before == "snoozed" and slept_until is not None:
@@ -211,7 +216,7 @@ def status(
 
 
 @router.post("/messages/{message_id}/{act}")
-def deliver_again(session: SessionDep, user: PageUser, message_id: int, act: str) -> Response:
+def deliver_again(session: SessionDep, user: PageUser, message_id: RowId, act: str) -> Response:
     acts = {
         "check": delivery.check_again,
         "mark-sent": delivery.mark_sent,
@@ -296,6 +301,14 @@ def _message_counts(session: Session, ids: list[int]) -> dict[int, int]:
         .group_by(Message.conversation_id)
     )
     return dict(rows.tuples().all())
+
+
+def _zone(request: Request, session: Session) -> ZoneInfo:
+    """The browser's time zone, as its cookie says; the policy's where it says none."""
+    try:
+        return ZoneInfo(unquote(request.cookies["zone"]))
+    except (KeyError, ValueError, OSError):
+        return ZoneInfo(active_policy(session).policy.time_zone)
 
 
 def _newlines(text: str) -> str:

@@ -5,6 +5,7 @@ const skew = Date.now() - Date.parse(document.documentElement.dataset.now);
 const locale = navigator.language;
 const clock = new Intl.DateTimeFormat(locale, { hour: "2-digit", minute: "2-digit" });
 const dayClock = new Intl.DateTimeFormat(locale, { day: "numeric", month: "short", hour: "2-digit", minute: "2-digit" });
+const weekdayClock = new Intl.DateTimeFormat(locale, { weekday: "short", hour: "2-digit", minute: "2-digit" });
 const day = new Intl.DateTimeFormat(locale, { day: "numeric", month: "short", year: "numeric" });
 const full = new Intl.DateTimeFormat(locale, { dateStyle: "full", timeStyle: "short" });
 
@@ -14,12 +15,16 @@ function short(seconds) {
   return seconds >= 86400 ? `${Math.floor(seconds / 86400)} d` : words(seconds >= 3600 ? seconds - (seconds % 3600) : seconds);
 }
 
+// For the server, which must know what "tomorrow at nine" means here.
+document.cookie = `zone=${encodeURIComponent(Intl.DateTimeFormat().resolvedOptions().timeZone)}; path=/; max-age=31536000; samesite=lax`;
+
 const sameDay = (at) => new Date(at).toDateString() === new Date(now()).toDateString();
 
 const styles = {
   clock: (at) => (sameDay(at) ? clock : dayClock).format(at),
   day: (at) => day.format(at),
   full: (at) => dayClock.format(at),
+  wake: (at) => (sameDay(at) ? clock : weekdayClock).format(at),
   ago: (at) => (now() - at < 60_000 ? "just now" : `${short((now() - at) / 1000)} ago`),
   since: (at) => words((now() - at) / 1000),
   until: (at) => (at >= now() ? `in ${words((at - now()) / 1000)}` : `${words((now() - at) / 1000)} ago`),
