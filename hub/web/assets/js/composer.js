@@ -45,6 +45,8 @@ document.addEventListener("htmx:beforeOnLoad", ({ detail, target }) => {
   if (!field || detail.xhr.status >= 400 || detail.xhr.responseText.includes('data-kind="bad"')) return;
   localStorage.removeItem(key(field));
   field.value = "";
+  // The keys mean acts again: n goes on to the next.
+  document.querySelector("[data-thread]").focus({ preventScroll: true });
 });
 document.addEventListener("htmx:afterSettle", restore);
 

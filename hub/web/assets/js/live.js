@@ -2,9 +2,9 @@
 import htmx from "./htmx.js";
 
 const texts = { live: "Live", lost: "Connection lost. Trying again…", connecting: "Connecting…" };
-// The most that the server gives at once.
+// A page of the server's, and the most that it gives at once.
+const PAGE_ROWS = 50;
 const MAX_ROWS = 200;
-let wasLost = false;
 
 function show(state) {
   for (const element of document.querySelectorAll("[data-live-state]")) {
@@ -13,21 +13,18 @@ function show(state) {
   }
 }
 
+// What happened between the page's making, or the stream's end, and its beginning was told to nobody.
 document.addEventListener("htmx:sseOpen", () => {
   show("live");
-  if (wasLost) document.querySelectorAll("[data-live]").forEach((element) => htmx.trigger(element, "refresh"));
-  wasLost = false;
+  document.querySelectorAll("[data-live]").forEach((element) => htmx.trigger(element, "refresh"));
 });
-document.addEventListener("htmx:sseError", () => {
-  wasLost = true;
-  show("lost");
-});
+document.addEventListener("htmx:sseError", () => show("lost"));
 
 // A list that was extended by "Show more" asks for as many rows as it shows.
 document.addEventListener("htmx:configRequest", ({ detail, target }) => {
   if (!target.matches("[data-live]")) return;
   const rows = Math.min(MAX_ROWS, target.querySelectorAll("[data-row]").length);
-  if (rows) detail.parameters.append("limit", rows);
+  if (rows > PAGE_ROWS) detail.parameters.append("limit", rows);
 });
 
 // Filters apply as soon as they are chosen.

@@ -2,7 +2,10 @@ import "./htmx.js";
 import "htmx-ext-sse";
 import { Idiomorph } from "idiomorph/htmx";
 
-// What the reader has opened, chosen or filled in is theirs: news from the server leaves it alone.
-Idiomorph.defaults.ignoreActiveValue = true;
-Idiomorph.defaults.callbacks.beforeAttributeUpdated = (name, node) =>
-  !(name === "open" && node.tagName === "DETAILS") && !(name === "data-view");
+// What the reader has opened, chosen or written is theirs: news from the server leaves it alone.
+const ours = {
+  open: (node) => node.tagName !== "DETAILS",
+  value: (node) => node.tagName !== "TEXTAREA",
+  "data-view": () => false,
+};
+Idiomorph.defaults.callbacks.beforeAttributeUpdated = (name, node) => ours[name]?.(node) ?? true;
