@@ -56,6 +56,7 @@ def _view(each: ChannelHealth) -> dict[str, Any]:
         "last_received_at": channel.last_received_at,
         "last_sent_at": channel.last_sent_at,
         "received_today": each.received_today,
+        "unread": each.unread,
         "pending": each.pending,
         "failed": each.failed,
         "unknown": each.unknown,

@@ -145,6 +145,7 @@ def test_what_customers_wrote_is_shown_and_never_run() -> None:
                     "size_bytes": 9,
                     "raw": HOSTILE,
                     "truncated": False,
+                    "raw_url": "/rejects/1/raw",
                 }
             ],
             more_url=None,
