@@ -82,6 +82,10 @@ def _described(place: int, row: QueueRow, *, overdue: bool) -> Text:
         told.append(f"\n     × {reason['factor']:g}  {safe(reason['text'])}", style="dim")
     due = f"promised by {local(row.promise.due_at)} ({safe(row.promise.policy)})"
     if conversation.gave_way_at is not None:
-        due += f", gave way at {local(conversation.gave_way_at)} to {conversation.gave_way_to} of more weight"
+        due += (
+            f", gave way at {local(conversation.gave_way_at)} to {conversation.gave_way_to} of more weight"
+            if conversation.gave_way_to
+            else ", which can no longer be kept"
+        )
     told.append(f"\n     {due}", style="dim")
     return told
