@@ -11,7 +11,7 @@ from hub.conversations.models import Conversation
 from hub.http import PageUser, SessionDep
 from hub.pages import page
 from hub.period import Range
-from hub.reports.queries import response_times
+from hub.reports.queries import Score, response_times
 
 router = APIRouter()
 
@@ -31,8 +31,8 @@ def response_times_page(
         now=now,
         range=range,
         totals={**found.totals.fields(), "replies": found.replies},
-        by_tier=[{"name": tier, **score.fields()} for tier, score in found.by_tier],
-        by_channel=[{"channel": channel, **score.fields()} for channel, score in found.by_channel],
+        by_tier=[{"name": tier, **_score(score)} for tier, score in found.by_tier],
+        by_channel=[{"channel": channel, **_score(score)} for channel, score in found.by_channel],
         over_time={
             "unit": found.period.unit,
             "points": [{"at": at, **score.fields()} for at, score in found.over_time],
@@ -52,6 +52,10 @@ def response_times_page(
             for each in found.breaches
         ],
     )
+
+
+def _score(score: Score) -> dict[str, Any]:
+    return {**score.fields(), "targets": sorted(score.targets)}
 
 
 def _head(conversation: Conversation) -> dict[str, Any]:
