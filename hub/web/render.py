@@ -148,6 +148,11 @@ def label(name: str) -> str:
     return name.replace("_", " ").capitalize()
 
 
+def titled(name: str) -> str:
+    """A name of the policy's as a title, its other capitals kept: `gold` as `Gold`, `VIP` as it is."""
+    return name[:1].upper() + name[1:]
+
+
 def to_json(value: Any) -> Markup:
     """A value as JSON that is safe inside a `<script type="application/json">`."""
     text = json.dumps(value, default=str, separators=(",", ":"))
@@ -168,6 +173,7 @@ FILTERS: tuple[Callable[..., Any], ...] = (
     sparkline,
     intent,
     label,
+    titled,
     to_json,
 )
 

@@ -37,7 +37,7 @@ function dataset(kind, { name, tone, values }, colour) {
   const common = { label: name, data: values, backgroundColor: colour[tone], borderColor: colour[tone] };
   return kind === "bars"
     ? { ...common, stack: "all", borderRadius: 2, borderWidth: 0, maxBarThickness: 28, categoryPercentage: 0.9, barPercentage: 0.9 }
-    : { ...common, borderWidth: 2, cubicInterpolationMode: "monotone", pointRadius: values.length > 40 ? 0 : 2.5, pointHoverRadius: 5, spanGaps: true };
+    : { ...common, borderWidth: 2, cubicInterpolationMode: "monotone", pointRadius: values.length > 40 ? 0 : 2.5, pointHoverRadius: 5, spanGaps: true, clip: 8 };
 }
 
 function draw(canvas) {
