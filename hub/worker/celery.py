@@ -69,8 +69,6 @@ def _connected(settings: Settings) -> Celery:
         task_queues=[Queue(QUEUE, Exchange(QUEUE), routing_key=QUEUE, no_ack=True)],  # type: ignore[no-untyped-call]
         task_default_queue=QUEUE,
         task_ignore_result=True,
-        # Who sends decides what to do when the broker is away.
-        task_publish_retry=False,
         broker_transport_options={"socket_connect_timeout": 2, "socket_timeout": 10}
         if settings.broker_url.startswith("redis")
         else {},
@@ -130,6 +128,8 @@ class Nudger:
         left = set(jobs)
         for job in sorted(jobs):
             try:
+                # Without `retry`: this thread has its own way. The beat needs it, since only trying again makes
+                # Celery give up a connection to RabbitMQ that was lost.
                 self._app.send_task(TASK, args=[job], retry=False)
             except Exception as error:
                 if not self._away:
