@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 
 from sqlalchemy import bindparam, func, or_, select, update
+from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from hub.accounts.models import User
@@ -125,8 +126,12 @@ def _take_turn(session: Session, now: datetime) -> bool:
     )
     if taken.scalar() is not None:
         return True
-    if session.get(PlanSummary, 1) is None:
-        session.add(PlanSummary(id=1, planned_at=now))
-        session.flush()
-        return True
-    return False
+    if session.get(PlanSummary, 1) is not None:
+        return False
+    try:
+        with session.begin_nested():
+            session.add(PlanSummary(id=1, planned_at=now))
+    except IntegrityError:
+        # The very first plan, and somebody else makes it.
+        return False
+    return True

@@ -128,8 +128,7 @@ class Nudger:
         left = set(jobs)
         for job in sorted(jobs):
             try:
-                # Without `retry`: this thread has its own way. The beat needs it, since only trying again makes
-                # Celery give up a connection to RabbitMQ that was lost.
+                # The beat sends with `retry`: without it, it keeps a connection to RabbitMQ that was lost.
                 self._app.send_task(TASK, args=[job], retry=False)
             except Exception as error:
                 if not self._away:

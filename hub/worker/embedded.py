@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from threading import Event, Thread
 
 from hub import log
@@ -36,8 +37,9 @@ class EmbeddedWorker:
         self._stop.set()
         for wake in self._wake.values():
             wake.set()
+        ends_at = time.monotonic() + timeout_seconds
         for thread in self._threads:
-            thread.join(timeout_seconds)
+            thread.join(max(0.0, ends_at - time.monotonic()))
 
     def _loop(self, hub: Hub, name: str, job: Job) -> None:
         wake = self._wake[name]
@@ -50,4 +52,5 @@ class EmbeddedWorker:
                 logger.exception("job_failed", job=name)
                 self._stop.wait(FAILED_PAUSE_SECONDS)
             self._stop.wait(job.gap_seconds)
-            wake.wait(job.every_seconds)
+            if not self._stop.is_set():
+                wake.wait(job.every_seconds)
