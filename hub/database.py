@@ -7,7 +7,7 @@ from base64 import urlsafe_b64encode
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from datetime import UTC, datetime
-from decimal import Decimal
+from decimal import ROUND_HALF_UP, Decimal
 from hashlib import sha256
 from pathlib import Path
 from threading import Lock
@@ -87,7 +87,9 @@ class Money(TypeDecorator[Decimal]):
     def process_bind_param(self, value: Decimal | int | None, dialect: Dialect) -> Decimal | int | None:
         if value is None:
             return None
-        return int((Decimal(value) * 100).to_integral_value()) if dialect.name == "sqlite" else Decimal(value)
+        # As PostgreSQL rounds.
+        cents = (Decimal(value) * 100).to_integral_value(ROUND_HALF_UP)
+        return int(cents) if dialect.name == "sqlite" else cents / 100
 
     def process_result_value(self, value: Any, dialect: Dialect) -> Decimal | None:
         if value is None:
@@ -95,7 +97,8 @@ class Money(TypeDecorator[Decimal]):
         return Decimal(int(value)).scaleb(-2) if dialect.name == "sqlite" else Decimal(value)
 
 
-JsonColumn = JSON().with_variant(JSONB(), "postgresql")
+# None is the absence of a value, not the JSON text `null`.
+JsonColumn = JSON(none_as_null=True).with_variant(JSONB(none_as_null=True), "postgresql")
 
 
 class _Items(FunctionElement[Any]):

@@ -49,7 +49,7 @@ def decode_cursor(cursor: str, types: Sequence[type]) -> list[Any]:
         ):
             raise ValueError("no database holds such a number")
         return key
-    except (ValueError, TypeError, ArithmeticError) as error:
+    except (ValueError, TypeError, ArithmeticError, RecursionError) as error:
         raise Invalid("this cursor is not one of ours", field="cursor") from error
 
 
