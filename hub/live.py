@@ -1,7 +1,8 @@
 """The live stream: open pages learn within a second that something changed, whichever process changed it.
 
-One thread of each web process asks the database twice a second which conversations changed. A transaction may commit
-later than one that began after it, so each look goes back some seconds and knows what it has told already.
+One thread of each web process asks the database twice a second which conversations changed. A transaction may
+commit later than one that began after it, so each look goes back some seconds and knows what it has told
+already.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from hub.database import Database
 logger = log.get(__name__)
 EVERY_SECONDS = 0.4
 LOOK_BACK = timedelta(seconds=15)
-MANY = 200
+MANY = 1000
 KEEP_ALIVE_SECONDS = 15.0
 
 Seen = dict[int, datetime]
@@ -46,7 +47,8 @@ class LiveChanges:
         """End the watch, and every stream."""
         self._stop.set()
         self._thread.join(5)
-        self._tell(None)
+        if self._loop is not None:
+            self._loop.call_soon_threadsafe(self._tell, None)
 
     async def changes(self) -> AsyncIterator[frozenset[int] | None]:
         """Sets of changed conversation ids as they come; None from time to time, to keep the line open."""
@@ -62,18 +64,18 @@ class LiveChanges:
             self._listeners.discard(queue)
 
     def _watch(self) -> None:
-        seen = self._recent()
-        while not self._stop.wait(EVERY_SECONDS):
+        seen: Seen | None = None
+        while not self._stop.wait(EVERY_SECONDS if seen is not None else 0):
             try:
                 recent = self._recent()
             except Exception:
                 logger.exception("live_failed")
                 self._stop.wait(2)
                 continue
-            changed = frozenset(key for key, at in recent.items() if seen.get(key) != at)
+            changed = frozenset(key for key, at in recent.items() if seen is not None and seen.get(key) != at)
             seen = recent
             if changed and self._loop is not None and self._listeners:
-                told = frozenset() if len(recent) >= MANY else changed
+                told = frozenset[int]() if len(recent) >= MANY else changed
                 self._loop.call_soon_threadsafe(self._tell, told)
 
     def _recent(self) -> Seen:
@@ -88,5 +90,9 @@ class LiveChanges:
 
     def _tell(self, changed: frozenset[int] | None) -> None:
         for queue in list(self._listeners):
-            if not queue.full():
-                queue.put_nowait(changed)
+            if queue.full():
+                # Who reads so slowly has missed something: one word for all of it.
+                while not queue.empty():
+                    queue.get_nowait()
+                changed = frozenset() if changed is not None else None
+            queue.put_nowait(changed)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
+from time import monotonic
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, FastAPI, Request, Response
@@ -37,7 +38,7 @@ from hub.inbox import pages as inbox_pages
 from hub.inbox.pushed import accept
 from hub.listening import api as listening_api
 from hub.listening import pages as listening_pages
-from hub.live import LiveChanges
+from hub.live import KEEP_ALIVE_SECONDS, LiveChanges
 from hub.queue import api as queue_api
 from hub.queue import pages as queue_pages
 from hub.reports import api as reports_api
@@ -183,14 +184,18 @@ async def receive_webhook(request: Request, name: str) -> Response:
     return await asyncio.to_thread(_accept, hub, name, delivery)
 
 
-def _still_here(hub: Hub, user_id: int) -> None:
+def _still_here(hub: Hub, user_id: int) -> bool:
+    """Note that the reader of a stream is here; whether they may go on reading."""
     now = utcnow()
     with hub.database.reading() as session:
         user = session.get(User, user_id)
-        due = user is not None and needs_heartbeat(user, now)
+        if user is None or user.disabled_at is not None:
+            return False
+        due = needs_heartbeat(user, now)
     if due:
         with hub.database.session() as session:
             heartbeat(session, user_id, now)
+    return True
 
 
 def _accept(hub: Hub, name: str, delivery: Delivery) -> Response:
@@ -216,17 +221,23 @@ def _signed_in(request: Request) -> int:
 async def live(
     request: Request, user_id: Annotated[int, Depends(_signed_in)]
 ) -> AsyncIterator[ServerSentEvent]:
-    """What changed, for open pages: `queue`, and `conversation-ID` for each that changed.
+    """What changed, for open pages: `queue`, and `conversation-ID` for each, or `conversations` for too many.
 
     While a page is open its reader counts as here.
     """
     hub = hub_of(request)
+    noted_at = monotonic()
     yield ServerSentEvent(comment="open")
     async for changed in request.app.state.live.changes():
+        if monotonic() - noted_at >= KEEP_ALIVE_SECONDS:
+            noted_at = monotonic()
+            if not await asyncio.to_thread(_still_here, hub, user_id):
+                return
         if changed is None:
-            await asyncio.to_thread(_still_here, hub, user_id)
             yield ServerSentEvent(comment="still here")
             continue
         yield ServerSentEvent(event="queue", data="changed")
+        if not changed:
+            yield ServerSentEvent(event="conversations", data="changed")
         for conversation_id in sorted(changed):
             yield ServerSentEvent(event=f"conversation-{conversation_id}", data="changed")
