@@ -12,7 +12,7 @@ from fastapi.concurrency import contextmanager_in_threadpool
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, RedirectResponse
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
-from sqlalchemy.exc import OperationalError, TimeoutError
+from sqlalchemy.exc import DataError, OperationalError, TimeoutError
 from sqlalchemy.orm import Session
 from starlette.exceptions import HTTPException
 
@@ -159,6 +159,11 @@ def install_error_handlers(app: FastAPI) -> None:
         ]
         detail = "; ".join(f"{each['field']}: {each['message']}" for each in errors)
         return _answer(request, 422, "Invalid", detail, {"errors": errors})
+
+    @app.exception_handler(DataError)
+    def on_unstorable(request: Request, error: DataError) -> Response:
+        # NUL characters, most of all, which PostgreSQL does not even take in a question.
+        return _answer(request, 422, "Invalid", "the request holds something that no database can hold")
 
     @app.exception_handler(OperationalError)
     @app.exception_handler(TimeoutError)

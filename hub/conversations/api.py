@@ -6,14 +6,14 @@ from datetime import datetime
 from typing import Annotated, Literal
 
 from fastapi import APIRouter, Header, Query
-from pydantic import BaseModel, Field
+from pydantic import AwareDatetime, BaseModel, Field
 
 from hub.clock import utcnow
 from hub.conversations import delivery, service
 from hub.conversations.models import Conversation, Message
 from hub.conversations.queries import Thread, find_message, find_thread, list_conversations
-from hub.http import ApiUser, SessionDep
-from hub.paging import MAX_LIMIT
+from hub.http import ApiUser, RowId, SessionDep
+from hub.paging import LARGEST, MAX_LIMIT
 from hub.queue.api import IntentOut, ReasonOut, SentimentOut
 from hub.queue.queries import reasons_of
 
@@ -114,7 +114,7 @@ class ChangeIn(BaseModel):
     """What to change; what is left out stays. `owned` takes the conversation or gives it back."""
 
     status: str | None = None
-    snoozed_until: datetime | None = None
+    snoozed_until: AwareDatetime | None = None
     owned: bool | None = None
 
 
@@ -132,7 +132,7 @@ def get_conversations(
     limit: Annotated[int, Query(ge=1, le=MAX_LIMIT)] = 50,
     view: Literal["all", "open", "mine", "solved"] = "all",
     search: str = "",
-    customer_id: int | None = None,
+    customer_id: Annotated[int | None, Query(ge=1, le=LARGEST)] = None,
 ) -> ConversationPage:
     """Conversations, the one with the newest message first."""
     found = list_conversations(
@@ -150,7 +150,7 @@ def get_conversations(
 
 
 @router.get("/conversations/{conversation_id}")
-def get_conversation(user: ApiUser, session: SessionDep, conversation_id: int) -> ThreadOut:
+def get_conversation(user: ApiUser, session: SessionDep, conversation_id: RowId) -> ThreadOut:
     """One conversation with its messages, oldest first, and its promises, newest first."""
     return thread_out(find_thread(session, conversation_id))
 
@@ -159,7 +159,7 @@ def get_conversation(user: ApiUser, session: SessionDep, conversation_id: int) -
 def post_reply(
     user: ApiUser,
     session: SessionDep,
-    conversation_id: int,
+    conversation_id: RowId,
     body: ReplyIn,
     idempotency_key: Annotated[str | None, Header(max_length=200)] = None,
 ) -> MessageOut:
@@ -178,7 +178,7 @@ def post_reply(
 
 
 @router.post("/conversations/{conversation_id}/notes", status_code=201)
-def post_note(user: ApiUser, session: SessionDep, conversation_id: int, body: NoteIn) -> MessageOut:
+def post_note(user: ApiUser, session: SessionDep, conversation_id: RowId, body: NoteIn) -> MessageOut:
     """Write an internal note."""
     conversation = service.get_conversation(session, conversation_id)
     return message_out(service.note(session, conversation, user=user, text=body.text, now=utcnow()))
@@ -186,7 +186,7 @@ def post_note(user: ApiUser, session: SessionDep, conversation_id: int, body: No
 
 @router.patch("/conversations/{conversation_id}")
 def patch_conversation(
-    user: ApiUser, session: SessionDep, conversation_id: int, body: ChangeIn
+    user: ApiUser, session: SessionDep, conversation_id: RowId, body: ChangeIn
 ) -> ConversationOut:
     """Change status or ownership."""
     now = utcnow()
@@ -203,7 +203,7 @@ def patch_conversation(
 
 
 @router.post("/messages/{message_id}/delivery")
-def post_delivery(user: ApiUser, session: SessionDep, message_id: int, body: DeliveryIn) -> MessageOut:
+def post_delivery(user: ApiUser, session: SessionDep, message_id: RowId, body: DeliveryIn) -> MessageOut:
     """Decide about a reply that failed or whose outcome nobody knows."""
     act = {
         "check": delivery.check_again,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from uuid import uuid4
 
 from sqlalchemy import select
@@ -17,6 +17,7 @@ from hub.errors import Conflict, Invalid, NotFound
 from hub.policies.service import active_policy
 from hub.queue.service import FOR_PLACING, place
 
+LONGEST_SNOOZE = timedelta(days=366)
 SETTABLE = tuple(status for status in STATUSES if status != "new")
 
 
@@ -159,6 +160,8 @@ def set_status(
     """Change the status. Raises: Invalid for a status that is none, Conflict where it cannot come next."""
     if status not in SETTABLE:
         raise Invalid(f"status {status!r} is none of {', '.join(SETTABLE)}", field="status")
+    if snoozed_until is not None and snoozed_until - now > LONGEST_SNOOZE:
+        raise Invalid("a snooze is a year long at most", field="snoozed_until")
     before = conversation.status
     if status == before and status != "snoozed":
         return
@@ -209,6 +212,8 @@ def _check_text(text: str) -> None:
         raise Invalid("the text is empty", field="text")
     if "\0" in text:
         raise Invalid("the text holds NUL characters", field="text")
+    if not text.isascii() and any("\ud800" <= character <= "\udfff" for character in text):
+        raise Invalid("the text holds half characters", field="text")
 
 
 def _words(status: str) -> str:
