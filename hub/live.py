@@ -86,7 +86,7 @@ class LiveChanges:
                 .order_by(Conversation.updated_at.desc(), Conversation.id.desc())
                 .limit(MANY)
             )
-            return {key: at for key, at in rows}
+            return dict(rows.tuples().all())
 
     def _tell(self, changed: frozenset[int] | None) -> None:
         for queue in list(self._listeners):

@@ -55,7 +55,7 @@ def open_hub(settings: Settings | None = None, *, nudge: Callable[[str], None] |
     settings = settings or Settings()
     log.configure(settings)
     if nudge is None and settings.broker_url:
-        from hub.worker.celery import Nudger
+        from hub.broker import Nudger
 
         nudge = Nudger(settings)
     hub = Hub(settings, nudge=nudge or (lambda job: None))

@@ -16,7 +16,7 @@ from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
 from sentiment.encoder import by_length
 from sentiment.heads import Array, sigmoid, softmax
-from sentiment.model import Probabilities
+from sentiment.reader import Probabilities
 from sentiment.types import INTENTS, SENTIMENTS
 
 MAX_TOKENS = 256

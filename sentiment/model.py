@@ -8,8 +8,6 @@ classifier can stand in its place (`sentiment.classifier`).
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Protocol
 
 import numpy as np
 import torch
@@ -17,28 +15,9 @@ import torch
 from sentiment.encoder import SHA256, Encoder
 from sentiment.heads import Array, Heads, load_heads
 from sentiment.language import Language, identify, objection
+from sentiment.reader import Probabilities, Reader
 from sentiment.text import clean, is_blank, spell_symbols
 from sentiment.types import INTENTS, SENTIMENTS, Analysis, Intent, Sentiment
-
-
-@dataclass(frozen=True, slots=True)
-class Probabilities:
-    """Per text, in the order of `SENTIMENTS` (texts, 3) and `INTENTS` (texts, 14); None where not read."""
-
-    sentiment: Array | None
-    intents: Array | None
-
-
-class Reader(Protocol):
-    """Something that reads cleaned texts. `languages` is None where it does not say which it knows."""
-
-    name: str
-    languages: frozenset[str] | None
-    sentiment_threshold: float
-    intent_thresholds: tuple[float, ...]
-
-    def read(self, cleaned: Sequence[str]) -> Probabilities:
-        """The probabilities of each text, in order."""
 
 
 class HeadsReader:
