@@ -18,6 +18,7 @@ from sqlalchemy.orm import Session
 
 from connectors.base import (
     AuthExpired,
+    Connector,
     ConnectorError,
     Identity,
     OutboundMessage,
@@ -203,8 +204,19 @@ def _send(claim: _Claim) -> _Outcome:
     except Refused as error:
         return _Outcome("failed", str(error))
     except Exception as error:
-        return _Outcome("unknown", _told(claim, error))
+        return _look(claim, connector, _told(claim, error))
     return _Outcome("sent", sent.detail, vendor_id=sent.external_id)
+
+
+def _look(claim: _Claim, connector: Connector, doubt: str) -> _Outcome:
+    """Ask the vendor at once. "No" may come too early, as it may still be at it: later it is asked again."""
+    try:
+        found = connector.find_sent(claim.outbound.idempotency_key)
+    except Exception:
+        return _Outcome("unknown", doubt)
+    if found is None:
+        return _Outcome("sending", doubt)
+    return _Outcome("sent", f"{doubt} {found.detail}", vendor_id=found.external_id)
 
 
 def _told(claim: _Claim, error: Exception) -> str:
@@ -238,7 +250,12 @@ def _store(session: Session, settings: Settings, claim: _Claim, outcome: _Outcom
         return
     conversation = get_conversation(session, message.conversation_id)
     attempt.finished_at, attempt.outcome, attempt.detail = now, outcome.state, outcome.detail
-    message.delivery, message.leased_until = outcome.state, None
+    if outcome.state == "sending":
+        attempt.outcome = "unknown"
+        if len(message.attempts) < settings.delivery_attempts:
+            # It stays claimed; when the lease is over, it is looked for before it is sent.
+            return
+    message.delivery, message.leased_until = attempt.outcome, None
     tries = sum(1 for _ in takewhile(lambda each: each.outcome == "pending", reversed(message.attempts)))
     if outcome.state == "pending" and tries >= settings.delivery_attempts:
         message.delivery = attempt.outcome = "failed"

@@ -263,19 +263,45 @@ def test_a_cut_connection_leaves_it_to_a_person(hub: Hub, clock: Clock, peer: Pe
     assert not waiting(hub)
 
 
+def test_after_a_cut_connection_the_vendor_is_asked(hub: Hub, clock: Clock, peer: Peer) -> None:
+    message_id = reply_by_web(hub, peer)
+    peer.cut = True
+    peer.taken["key-1"] = {}
+    assert deliver(hub) == 1
+    assert seen(hub, message_id) == ("sent", ["sent"])
+    assert [method for method, _ in peer.requests] == ["POST", "GET"]
+
+
+def test_a_no_of_the_vendor_is_believed_only_when_the_lease_is_over(
+    hub: Hub, clock: Clock, peer: Peer
+) -> None:
+    """It may answer while it is still at it."""
+    message_id = reply_by_web(hub, peer)
+    peer.cut = True
+    assert deliver(hub) == 1
+    assert seen(hub, message_id) == ("sending", ["unknown"])
+    peer.cut = False
+    assert deliver(hub) == 0
+    clock.advance(seconds=hub.settings.delivery_lease_seconds)
+    assert deliver(hub) == 1
+    assert seen(hub, message_id) == ("sent", ["unknown", "sent"])
+    assert [method for method, _ in peer.requests] == ["POST", "GET", "GET", "POST"]
+
+
 @pytest.mark.parametrize("arrived", [True, False])
 def test_looking_again_finds_it_or_sends_it(hub: Hub, clock: Clock, peer: Peer, arrived: bool) -> None:
     message_id = reply_by_web(hub, peer)
-    peer.cut = True
+    peer.cut, peer.status = True, 500
     deliver(hub)
-    peer.cut = False
+    assert seen(hub, message_id) == ("unknown", ["unknown"])
+    peer.cut, peer.status = False, 200
     if arrived:
         peer.taken["key-1"] = {}
+    peer.requests.clear()
     decide(hub, message_id, check_again, clock)
     assert deliver(hub) == 1
     assert seen(hub, message_id)[0] == "sent"
-    sent = [method for method, _ in peer.requests]
-    assert sent == (["POST", "GET"] if arrived else ["POST", "GET", "POST"])
+    assert [method for method, _ in peer.requests] == (["GET"] if arrived else ["GET", "POST"])
 
 
 def test_where_the_vendor_cannot_tell_it_stays_unknown(hub: Hub, clock: Clock, peer: Peer) -> None:
@@ -291,7 +317,7 @@ def test_where_the_vendor_cannot_tell_it_stays_unknown(hub: Hub, clock: Clock, p
 
 def test_a_person_decides(hub: Hub, clock: Clock, peer: Peer) -> None:
     peer.cut = True
-    message_id = reply_by_web(hub, peer)
+    message_id = reply_by_web(hub, peer, can_look=False)
     deliver(hub)
     decide(hub, message_id, mark_sent, clock)
     assert deliver(hub) == 0
@@ -303,7 +329,7 @@ def test_a_person_decides(hub: Hub, clock: Clock, peer: Peer) -> None:
 
 def test_sending_again_keeps_the_key(hub: Hub, clock: Clock, peer: Peer) -> None:
     peer.cut = True
-    message_id = reply_by_web(hub, peer)
+    message_id = reply_by_web(hub, peer, can_look=False)
     deliver(hub)
     peer.cut = False
     decide(hub, message_id, send_again, clock)
@@ -349,7 +375,7 @@ def test_who_comes_back_after_the_lease_changes_nothing(hub: Hub, clock: Clock, 
     assert seen(hub, message_id) == ("sent", ["sent", "unknown"])
 
 
-def test_a_connector_that_breaks_is_unknown(
+def test_a_connector_that_always_breaks_is_unknown_in_the_end(
     hub: Hub, clock: Clock, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     message_id = reply_by_file(hub, tmp_path / "out")
@@ -358,8 +384,13 @@ def test_a_connector_that_breaks_is_unknown(
         raise ZeroDivisionError
 
     monkeypatch.setattr(FilesConnector, "send", send)
-    deliver(hub)
-    assert seen(hub, message_id) == ("unknown", ["unknown"])
+    tries = hub.settings.delivery_attempts
+    for _ in range(tries):
+        assert seen(hub, message_id)[0] != "unknown"
+        assert deliver(hub) == 1
+        clock.advance(seconds=hub.settings.delivery_lease_seconds)
+    assert deliver(hub) == 0
+    assert seen(hub, message_id) == ("unknown", ["unknown"] * tries)
 
 
 def test_without_an_outbox_it_fails_at_once(hub: Hub, clock: Clock) -> None:
