@@ -39,7 +39,12 @@ def queue_page(
     filters = Filters(owner, user.id, channel, tier, sentiment)
     found = list_queue(session, filters, now, cursor=cursor, limit=limit)
     chosen = {"owner": owner, "channel": channel, "tier": tier, "sentiment": sentiment}
-    more = {**chosen, "cursor": found.next_cursor, "rank": rank + len(found.items)}
+    # The queue moves while it is read: a longer page has nobody twice, where a further one might.
+    grows = limit < MAX_LIMIT
+    more: dict[str, Any] = {**chosen, "cursor": found.next_cursor, "rank": rank + len(found.items)}
+    if grows:
+        here = {"cursor": cursor, "rank": rank} if cursor else {}
+        more = {**chosen, **here, "limit": min(limit + PAGE_ROWS, MAX_LIMIT)}
     return page(
         request,
         session,
@@ -54,6 +59,7 @@ def queue_page(
         first_rank=rank,
         rows=[row_view(row, user) for row in found.items],
         more_url=f"/queue?{urlencode(more)}" if found.next_cursor else None,
+        grows=grows,
     )
 
 
