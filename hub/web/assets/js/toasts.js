@@ -39,7 +39,6 @@ document.addEventListener("htmx:sendError", ({ detail }) => {
   if (detail.requestConfig.verb !== "get") say("The hub cannot be reached. Nothing was sent; your text is kept.");
 });
 document.addEventListener("htmx:responseError", ({ detail }) => {
-  if (detail.xhr.status === 401) location.assign("/sign-in");
-  else if (detail.requestConfig.verb !== "get") say(`That did not work (${detail.xhr.status}). Your text is kept.`);
+  if (detail.requestConfig.verb !== "get") say(`That did not work (${detail.xhr.status}). Your text is kept.`);
 });
 watchAll();
