@@ -1,0 +1,219 @@
+"""Every page on a laptop and on a phone, light and dark: readable by everybody, and nothing is cut off."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from datetime import timedelta
+from pathlib import Path
+from shutil import copy
+from typing import Any, Literal
+
+import pytest
+from playwright.sync_api import Page, expect
+
+import hub.web
+from connectors.base import Batch, Identity, Rejected
+from hub.clock import utcnow
+from hub.conversations import service
+from hub.conversations.service import get_conversation
+from hub.inbox.service import receive
+from hub.settings import Settings
+from tests import factories
+from tests.factories import inbound
+from tests.hub.web.conftest import Opened, sign_in
+from tests.hub.web.serving import ServedHub
+
+AXE = Path(hub.web.__file__).parent / "assets/node_modules/axe-core/axe.min.js"
+PHONE = {"width": 390, "height": 844}
+PAGES = (
+    "/queue",
+    "/queue?owner=mine",
+    "/conversations?view=all",
+    "/conversations/1",
+    "/conversations/2",
+    "/customers",
+    "/customers/1",
+    "/listening",
+    "/response-times",
+    "/channels",
+    "/rejects",
+    "/no-such-page",
+)
+CHARTS = {"/customers/1": 1, "/listening": 1, "/response-times": 2}
+
+
+@pytest.fixture(scope="module")
+def lived(migrated_sqlite: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServedHub]:
+    """A hub with something of everything; nobody here changes it."""
+    folder = tmp_path_factory.mktemp("lived")
+    url = f"sqlite:///{copy(migrated_sqlite, folder / 'hub.db')}"
+    served = ServedHub(Settings(home=folder, database_url=url, secret_key="key", brand="Test brand"))
+    served.start()
+    _live(served)
+    yield served
+    served.stop()
+
+
+def _live(served: ServedHub) -> None:
+    now = utcnow()
+    with served.session() as session:
+        alex = factories.user(session)
+        chirp = factories.channel(session, outbox="out", at=now)
+        mail = factories.channel(session, "hello@a-brand-with-a-long-name.example", kind="mail", at=now)
+        tiers = ("platinum", "gold", "silver", "bronze", None)
+        for number, tier in enumerate(tiers):
+            customer = factories.customer(
+                session,
+                f"Customer Number-{number} von und zu Langenhausen",
+                Identity("handle", f"author{number}", "chirp"),
+                Identity("email", f"customer.number.{number}.von.und.zu@a-long-domain.example"),
+                tier=tier,
+                points=1000 * number,
+                at=now,
+            )
+            for kind, days in (("purchase", 3), ("return", 2), ("check_in", 1)):
+                at = now - timedelta(days=days)
+                factories.event(
+                    session, customer, kind, str(400 - 50 * number), at=at, now=now, place="Berlin"
+                )
+            for minutes, text in (
+                (300, "This is bad " + "very " * 60),
+                (90, "good, good"),
+                (9, "unsure https://example.com/" + "x" * 90),
+            ):
+                at = now - timedelta(minutes=minutes)
+                message = inbound(text, author=f"author{number}", sent_at=at, thread_key=f"t{number}")
+                factories.receive_one(session, chirp, message, now=at)
+            subject = "About an order with a long subject, and what came of it in the end"
+            factories.receive_one(
+                session,
+                mail,
+                inbound(f"good\n\n> {text}", author=f"author{number}", subject=subject, sent_at=now),
+                now=now,
+            )
+        first, second, third = (get_conversation(session, number) for number in (1, 2, 3))
+        service.take(session, first, user=alex, now=now)
+        for state in ("unknown", "failed", "sent"):
+            reply = service.reply(session, first, user=alex, text="We look into it.\nAlex", now=now)
+            reply.delivery = state
+        service.note(session, first, user=alex, text="She called too.", now=now)
+        service.set_status(
+            session, third, "snoozed", user=alex, now=now, snoozed_until=now + timedelta(days=3)
+        )
+        service.take(
+            session, second, user=factories.user(session, "Oluwaseun Adeyemi-Featherstonhaugh"), now=now
+        )
+        raw = Rejected(
+            b"{" + b"x" * 300,
+            "bad_json",
+            "Not JSON: a bracket is open to the end.",
+            "posts-of-november.jsonl:17",
+        )
+        receive(session, chirp.id, Batch((raw,)), now)
+
+
+def _audit(page: Page, *rules: str) -> list[str]:
+    """What axe-core finds that keeps people from using the page; by some rules only, where they are named."""
+    only: dict[str, Any] = {"type": "rule", "values": list(rules)}
+    if not rules:
+        only = {"type": "tag", "values": ["wcag2a", "wcag2aa", "wcag21aa", "wcag22aa", "best-practice"]}
+    found = page.evaluate("only => axe.run({runOnly: only, resultTypes: ['violations']})", only)
+    return [
+        f"{each['id']}: {node['html'][:200]} {node['failureSummary']}"
+        for each in found["violations"]
+        if each["impact"] in ("serious", "critical")
+        for node in each["nodes"]
+    ]
+
+
+@pytest.fixture
+def reader(lived: ServedHub, opened: Opened, request: pytest.FixtureRequest) -> Page:
+    """A page of somebody who is signed in, with the options of a browser context that the test names."""
+    page = opened(lived.url, reduced_motion="reduce", **getattr(request, "param", {}))
+    sign_in(lived, page)
+    return page
+
+
+@pytest.mark.skipif(not AXE.exists(), reason="axe-core is not here: `npm ci` in hub/web/assets installs it")
+def test_everybody_can_read_every_page_in_light_and_dark(
+    lived: ServedHub, reader: Page, opened: Opened, troubles: list[str]
+) -> None:
+    script = AXE.read_text()
+    found = {}
+    stranger = opened(lived.url, reduced_motion="reduce")
+    schemes: tuple[tuple[Literal["light", "dark"], tuple[str, ...]], ...]
+    schemes = (("light", ()), ("dark", ("color-contrast",)))
+    for scheme, rules in schemes:
+        for page, path in (*((reader, path) for path in PAGES), (stranger, "/sign-in")):
+            page.emulate_media(color_scheme=scheme)
+            page.goto(path)
+            page.evaluate(script)
+            problems = _audit(page, *rules)
+            if problems:
+                found[scheme, path] = problems
+    assert found == {}
+    # The browser notes the page that is not there.
+    troubles[:] = [trouble for trouble in troubles if "404" not in trouble]
+
+
+@pytest.mark.parametrize("reader", [{"viewport": PHONE, "has_touch": True, "is_mobile": True}], indirect=True)
+def test_a_phone_shows_every_page_whole(reader: Page, troubles: list[str]) -> None:
+    wide = {}
+    for path in PAGES:
+        reader.goto(path)
+        over = reader.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
+        # What stands beyond the edge is named, and counts where the page itself cannot be moved too.
+        cut = reader.evaluate(
+            """() => [...document.querySelectorAll("main :is(a, button, h1, h2, time)")]
+                .filter((e) => e.checkVisibility({visibilityProperty: true}))
+                .filter((e) => !e.closest(".filters, .table-scroll, .sr-only"))
+                .filter((e) => e.getBoundingClientRect().right > document.documentElement.clientWidth + 1)
+                .map((e) => e.outerHTML.slice(0, 120))"""
+        )
+        if over or cut:
+            wide[path] = (over, cut)
+    assert wide == {}
+    troubles[:] = [trouble for trouble in troubles if "404" not in trouble]
+
+
+@pytest.mark.parametrize("reader", [{"viewport": PHONE, "has_touch": True, "is_mobile": True}], indirect=True)
+def test_the_tab_bar_leads_everywhere(reader: Page) -> None:
+    reader.goto("/queue")
+    bar = reader.locator(".tabbar")
+    for tab, heading in (
+        ("Inbox", "Conversations"),
+        ("Listening", "Listening"),
+        ("Times", "Response times"),
+        ("Queue", "Queue"),
+    ):
+        bar.get_by_text(tab, exact=True).tap()
+        expect(reader.get_by_role("heading", level=1)).to_have_text(heading)
+    bar.get_by_text("More").tap()
+    bar.get_by_role("link", name="Customers").tap()
+    expect(reader.get_by_role("heading", level=1)).to_have_text("Customers")
+    reader.goto("/conversations/1")
+    reader.get_by_role("tab", name="Customer").tap()
+    expect(reader.locator("#profile")).to_be_visible()
+    expect(reader.locator("#thread")).to_be_hidden()
+    reader.locator(".conversation-acts summary").tap()
+    for button in reader.locator(".conversation-acts .menu-item").all():
+        expect(button).to_be_in_viewport(ratio=1)
+
+
+@pytest.mark.parametrize("path", CHARTS)
+def test_charts_are_drawn_and_say_the_same_as_their_tables(reader: Page, path: str) -> None:
+    reader.goto(path)
+    charts = reader.locator("canvas")
+    expect(charts).to_have_count(CHARTS[path])
+    for chart in charts.all():
+        expect(chart).to_have_attribute("height", re.compile("[1-9]"))
+        colours = chart.evaluate(
+            """(c) => {
+                const { data } = c.getContext("2d").getImageData(0, 0, c.width, c.height);
+                return new Set(new Uint32Array(data.buffer).filter((pixel) => pixel >>> 24 === 255)).size;
+            }"""
+        )
+        assert colours > 2
+    reader.get_by_text("As a table").first.click()
+    expect(reader.locator("figure table").first).to_be_visible()
