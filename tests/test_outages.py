@@ -68,7 +68,7 @@ def opened(set_up: SetUp, folder: Path) -> Iterator[Outgrown]:
     with ExitStack() as stack:
         ground = stack.enter_context(set_up(folder))
         vendor = stack.enter_context(Vendor(lambda key: ["take"]).listening())
-        [channel], [token] = populate(ground, vendor, {"shop": False}, agents=1)
+        [channel], [token] = populate(ground, vendor, ["shop"], agents=1)
         client = stack.enter_context(
             httpx2.Client(
                 base_url=ground.web.url,

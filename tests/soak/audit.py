@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, NamedTuple
 
 from sqlalchemy import Engine, text
 
@@ -67,6 +67,14 @@ NEVER = {
 }
 
 
+class Reply(NamedTuple):
+    """A stored reply, and what became of it."""
+
+    message_id: int
+    channel: str
+    delivery: str
+
+
 class Audit:
     """Questions to a hub's database."""
 
@@ -92,13 +100,14 @@ class Audit:
                 connection.scalars(text("SELECT external_id FROM messages WHERE direction = 'incoming'"))
             )
 
-    def replies(self) -> Mapping[str, tuple[int, str]]:
-        """Message id and what became of it, by idempotency key."""
+    def replies(self) -> dict[str, Reply]:
+        """The replies by their idempotency keys."""
+        query = """
+            SELECT m.idempotency_key, m.id, c.name, m.delivery FROM messages m
+            JOIN channels c ON c.id = m.channel_id WHERE m.idempotency_key IS NOT NULL
+        """
         with self._engine.connect() as connection:
-            rows = connection.execute(
-                text("SELECT idempotency_key, id, delivery FROM messages WHERE idempotency_key IS NOT NULL")
-            )
-            return {key: (message_id, delivery) for key, message_id, delivery in rows}
+            return {key: Reply(*row) for key, *row in connection.execute(text(query))}
 
     def why(self, message_id: int) -> list[tuple[str, str]]:
         """Outcome and detail of each try at a reply."""
@@ -110,10 +119,10 @@ class Audit:
             return [(outcome, detail) for outcome, detail in rows]
 
     def waiting(self) -> list[int]:
-        """The conversations that wait, in the order of the queue."""
+        """The conversations that wait, by id."""
         with self._engine.connect() as connection:
             return list(
                 connection.scalars(
-                    text("SELECT id FROM conversations WHERE waiting_since IS NOT NULL ORDER BY reply_by, id")
+                    text("SELECT id FROM conversations WHERE waiting_since IS NOT NULL ORDER BY id")
                 )
             )

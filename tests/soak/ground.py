@@ -76,9 +76,11 @@ class Channel:
 def alone(folder: Path, **settings: str) -> Iterator[Ground]:
     """`hub serve` by itself, on SQLite."""
     settings = {**QUICK, "HUB_HOME": str(folder / "home"), **settings}
-    web = hub_web(settings, folder)
-    with web:
+    web = hub_web(settings, folder).start()
+    try:
         yield Ground(settings, folder, f"sqlite:///{folder / 'home' / 'hub.db'}", web, {"web": web})
+    finally:
+        web.kill()
 
 
 @contextlib.contextmanager
@@ -101,7 +103,7 @@ def outgrown(folder: Path, **settings: str) -> Iterator[Ground]:
         beats = {name: hub_worker(settings, folder, "--beat", name=name) for name in ("beat", "other beat")}
         processes = [web, *workers.values(), *beats.values()]
         for process in processes:
-            stack.enter_context(process.start(wait=False))
+            stack.callback(process.start(wait=False).kill)
         for process in processes:
             process.wait_ready()
         yield Ground(
@@ -114,20 +116,20 @@ def outgrown(folder: Path, **settings: str) -> Iterator[Ground]:
 
 
 def populate(
-    ground: Ground, vendor: Vendor, channels: Mapping[str, bool], agents: int
+    ground: Ground, vendor: Vendor, channels: Sequence[str], can_be_asked: Sequence[str] = (), *, agents: int
 ) -> tuple[list[Channel], list[str]]:
     """Webhook channels whose replies go to `vendor`, and the tokens of new agents.
 
-    `channels` says of each name whether the vendor can be asked what became of a reply.
+    Of channels that `can_be_asked` the vendor tells what became of a reply.
     """
     commands: list[list[str]] = []
-    for name, can_be_asked in channels.items():
+    for name in channels:
         vendor.secrets[name] = f"whsec_{b64encode(secrets.token_bytes(24)).decode()}"
         values = {
             "reply_url": f"{vendor.url}/{name}",
             "reply_secret": vendor.secrets[name],
             "timeout_seconds": str(VENDOR_TIMEOUT_SECONDS),
-            **({"status_url": f"{vendor.url}/{name}/{{key}}"} if can_be_asked else {}),
+            **({"status_url": f"{vendor.url}/{name}/{{key}}"} if name in can_be_asked else {}),
         }
         pairs = [word for key, value in values.items() for word in ("--set", f"{key}={value}")]
         commands.append(["channels", "add", name, "--connector", "webhook", *pairs])

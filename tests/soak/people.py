@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import random
 import time
 from collections import Counter
@@ -94,13 +95,17 @@ class Crowd:
 
 
 class Senders(Crowd):
-    """Push messages, each until it is answered 200; then it is in `accepted`. Some push once more, late."""
+    """Push messages, each until it is answered 200; then it is in `accepted`. Some push once more, late.
+
+    They wait while as many as `limit` are accepted.
+    """
 
     REPEATED = 0.03
 
     def __init__(self, url: str, messages: Sequence[Pushed], *, side_by_side: int, seed: int) -> None:
         super().__init__(url)
         self.accepted: list[str] = []
+        self.limit = math.inf
         self.start(
             lambda client, n=n: self._push(client, messages[n::side_by_side], random.Random(f"{seed}-{n}"))
             for n in range(side_by_side)
@@ -108,6 +113,8 @@ class Senders(Crowd):
 
     def _push(self, client: httpx2.Client, messages: Sequence[Pushed], rng: random.Random) -> None:
         for message in messages:
+            while len(self.accepted) >= self.limit and not self._stop.wait(0.05):
+                pass
             make = partial(signed, client, message)
             if self._ask(client, make, (200,), rng) is None:
                 return
