@@ -24,6 +24,7 @@ EVERY_SECONDS = 0.4
 LOOK_BACK = timedelta(seconds=15)
 MANY = 1000
 KEEP_ALIVE_SECONDS = 15.0
+AWAY_PAUSE_SECONDS = 2.0
 
 Seen = dict[int, datetime]
 
@@ -70,7 +71,7 @@ class LiveChanges:
                 recent = self._recent()
             except Exception:
                 logger.exception("live_failed")
-                self._stop.wait(2)
+                self._stop.wait(AWAY_PAUSE_SECONDS)
                 continue
             changed = frozenset(key for key, at in recent.items() if seen is not None and seen.get(key) != at)
             seen = recent
