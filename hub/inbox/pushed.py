@@ -9,7 +9,7 @@ from sqlalchemy import select
 from sqlalchemy.exc import IntegrityError, OperationalError
 from sqlalchemy.orm import Session
 
-from connectors.base import BadPayload, Batch, Delivery, InboundMessage, Rejected
+from connectors.base import BadPayload, BadSignature, Batch, Delivery, InboundMessage, Rejected
 from hub import log
 from hub.channels.models import Channel
 from hub.channels.service import open_connector
@@ -21,11 +21,14 @@ from hub.runtime import Hub
 
 logger = log.get(__name__)
 BATCH = 50
+LONGEST_ID = 300
 
 
 def accept(session: Session, channel: Channel, delivery: Delivery) -> bool:
     """Keep a pushed request; whether it is new. Raises: connectors.base.BadSignature."""
     delivery_id = open_connector(channel).verify(delivery)
+    if len(delivery_id) > LONGEST_ID:
+        raise BadSignature(f"webhook-id is longer than {LONGEST_ID} characters.")
     known = select(Receipt.id).where(Receipt.channel_id == channel.id, Receipt.delivery_id == delivery_id)
     if session.scalar(known) is not None:
         return False
