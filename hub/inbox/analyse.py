@@ -32,9 +32,7 @@ def analyse(hub: Hub) -> int:
     claimed = _claim(hub)
     if not claimed:
         return 0
-    analyses = _score(
-        scorer, [text for _, _, text in claimed], alone=any(tries > 1 for _, tries, _ in claimed)
-    )
+    analyses = _score(scorer, claimed)
     now = utcnow()
     with hub.database.session() as session:
         messages = session.scalars(
@@ -63,6 +61,7 @@ def analyse(hub: Hub) -> int:
 
 
 def _claim(hub: Hub) -> list[tuple[int, int, str]]:
+    """Ids, tries and texts of messages that nobody else will look at for a while."""
     now = utcnow()
     with hub.database.session() as session:
         messages = session.scalars(
@@ -76,6 +75,8 @@ def _claim(hub: Hub) -> list[tuple[int, int, str]]:
             .limit(hub.settings.analysis_batch)
             .with_for_update(skip_locked=True)
         ).all()
+        # Whatever was tried before may be what broke the model, or killed its process: it is tried alone.
+        messages = [message for message in messages if message.analysis_attempts][:1] or messages
         for message in messages:
             message.leased_until = now + timedelta(seconds=hub.settings.analysis_lease_seconds)
             message.analysis_attempts += 1
@@ -89,21 +90,15 @@ def _own_words(message: Message) -> str:
     return f"{message.subject}\n{said}" if opens else said
 
 
-def _score(scorer: Scorer, texts: Sequence[str], *, alone: bool) -> list[Analysis | None]:
-    if not alone:
-        try:
-            return list(scorer.score(texts))
-        except Exception:
-            logger.exception("scoring_failed", messages=len(texts))
-            return [None] * len(texts)
-    scored: list[Analysis | None] = []
-    for text in texts:
-        try:
-            scored += scorer.score([text])
-        except Exception:
-            logger.exception("scoring_failed", messages=1)
-            scored.append(None)
-    return scored
+def _score(scorer: Scorer, claimed: Sequence[tuple[int, int, str]]) -> list[Analysis | None]:
+    if claimed[0][1] > ATTEMPTS:
+        # It never came back from its last try.
+        return [None]
+    try:
+        return list(scorer.score([text for _, _, text in claimed]))
+    except Exception:
+        logger.exception("scoring_failed", messages=len(claimed))
+        return [None] * len(claimed)
 
 
 def _place(session: Session, done: Sequence[Message]) -> None:
