@@ -7,6 +7,8 @@ PIP    := $(BIN)/python -m pip
 DATA   ?= ../shared/data
 
 # What an installation is made of: a change in any of it installs anew. The browser's files are built by it.
+# Test processes side by side; `make test WORKERS=0` runs them one after the other.
+WORKERS ?= 2
 SOURCES := pyproject.toml constraints.txt $(shell find hub/web/assets -type f ! -path '*/node_modules/*' 2>/dev/null)
 
 .DEFAULT_GOAL := help
@@ -19,7 +21,7 @@ demo: $(VENV)/installed ## install, fill a database with an invented brand, star
 	$(BIN)/hub demo
 
 test: $(VENV)/installed-dev servers check ## everything: install, servers, checks, all tests
-	$(BIN)/python -m pytest $(ARGS)
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadscope $(ARGS)
 
 check: $(VENV)/installed-dev ## format, lint, types, who may import whom
 	$(BIN)/ruff format --check
