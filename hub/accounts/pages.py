@@ -6,10 +6,10 @@ from typing import Annotated
 
 from fastapi import APIRouter, Form, Request, Response
 
-from hub.accounts.service import set_away, sign_in
+from hub.accounts.service import heartbeat, set_away, sign_in
 from hub.clock import utcnow
 from hub.errors import Unauthorized
-from hub.http import PageUser, SessionDep, hub_of
+from hub.http import HubDep, PageUser, SessionDep, hub_of
 from hub.pages import back, bare_page, go, local_path
 
 router = APIRouter()
@@ -30,16 +30,21 @@ def sign_in_page(request: Request, next: str = "/") -> Response:
 @router.post("/sign-in")
 def do_sign_in(
     request: Request,
-    session: SessionDep,
+    hub: HubDep,
     email: Annotated[str, Form()],
     password: Annotated[str, Form()],
     next: Annotated[str, Form()] = "/",
 ) -> Response:
     try:
-        user = sign_in(session, email, password)
+        # Checking a password is slow on purpose: no writer waits for it.
+        with hub.database.reading() as session:
+            user = sign_in(session, email, password)
+            session.expunge(user)
     except Unauthorized as error:
         return _form(request, next, email, str(error).capitalize() + ".", 401)
-    user.seen_at, user.away = utcnow(), False
+    with hub.database.session() as session:
+        heartbeat(session, user.id, utcnow())
+        set_away(session, user.id, False)
     request.session.clear()
     request.session["user_id"] = user.id
     return go(local_path(next))

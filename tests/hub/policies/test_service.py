@@ -1,0 +1,67 @@
+"""Which policy rules, and that every one that ever ruled is kept."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from sqlalchemy import select
+
+from hub.database import Database
+from hub.policies.models import PolicyVersion
+from hub.policies.service import activate, active_policy, active_version, policy_text
+from hub.settings import Settings
+from routing.policy import DEFAULT_POLICY, PolicyError
+from tests.factories import NOW
+
+OTHER = DEFAULT_POLICY.replace("currency: EUR", "currency: CHF", 1).replace(
+    "  CHF: 1.05\n", "  EUR: 0.95\n", 1
+)
+LATER = NOW + timedelta(hours=1)
+
+
+def test_the_last_one_activated_rules(database: Database) -> None:
+    with database.session() as session:
+        first = activate(session, DEFAULT_POLICY, NOW)
+        second = activate(session, OTHER, LATER)
+        assert first.version_id != second.version_id
+        assert active_policy(session).policy.currency == "CHF"
+        back = activate(session, DEFAULT_POLICY, LATER + timedelta(hours=1))
+        # A text that ruled before gets its old version back.
+        assert back.version_id == first.version_id == active_policy(session).version_id
+        assert len(session.scalars(select(PolicyVersion)).all()) == 2
+
+
+def test_activating_what_rules_changes_nothing(database: Database) -> None:
+    with database.session() as session:
+        for now in (NOW, LATER):
+            activate(session, DEFAULT_POLICY, now)
+        version = active_version(session)
+        assert (version.created_at, version.activated_at) == (NOW, NOW)
+        assert version.source == DEFAULT_POLICY
+
+
+def test_a_policy_that_cannot_be_used_changes_nothing(database: Database) -> None:
+    with database.session() as session:
+        activate(session, DEFAULT_POLICY, NOW)
+        with pytest.raises(PolicyError):
+            activate(session, "time_zone: Mars/Olympus", LATER)
+        assert active_version(session).source == DEFAULT_POLICY
+
+
+def test_without_any_somebody_forgot_to_start_the_hub(database: Database) -> None:
+    with database.reading() as session, pytest.raises(LookupError, match="when it starts"):
+        active_policy(session)
+
+
+def test_where_the_text_comes_from(tmp_path: Path) -> None:
+    settings = Settings(home=tmp_path)
+    assert policy_text(settings) == DEFAULT_POLICY
+    (tmp_path / "policy.yaml").write_text("a: 1")
+    assert policy_text(settings) == "a: 1"
+    named = tmp_path / "other.yaml"
+    with pytest.raises(OSError, match=r"other\.yaml"):
+        policy_text(Settings(home=tmp_path, policy_file=named))
+    named.write_text("b: 2")
+    assert policy_text(Settings(home=tmp_path, policy_file=named)) == "b: 2"
