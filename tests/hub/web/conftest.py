@@ -8,11 +8,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from argon2 import PasswordHasher
 from playwright.sync_api import Browser, ConsoleMessage, Page
 
 from connectors.base import Identity
-from hub.accounts import service as accounts
 from hub.clock import utcnow
 from hub.settings import Settings
 from tests import factories
@@ -20,12 +18,6 @@ from tests.factories import PASSWORD, inbound
 from tests.hub.web.serving import ServedHub
 
 Opened = Callable[..., Page]
-
-
-@pytest.fixture(autouse=True)
-def quick_passwords(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Hash passwords as well as a test needs it: every hash that is fit for use takes 0.2 s."""
-    monkeypatch.setattr(accounts, "_hasher", PasswordHasher(time_cost=1, memory_cost=8, parallelism=1))
 
 
 @pytest.fixture
