@@ -65,15 +65,16 @@ class LiveChanges:
             self._listeners.discard(queue)
 
     def _watch(self) -> None:
-        seen: Seen | None = None
-        while not self._stop.wait(EVERY_SECONDS if seen is not None else 0):
+        # The first look tells all it sees: what changed while this process started is news to its pages.
+        seen: Seen = {}
+        while not self._stop.wait(EVERY_SECONDS):
             try:
                 recent = self._recent()
             except Exception:
                 logger.exception("live_failed")
                 self._stop.wait(AWAY_PAUSE_SECONDS)
                 continue
-            changed = frozenset(key for key, at in recent.items() if seen is not None and seen.get(key) != at)
+            changed = frozenset(key for key, at in recent.items() if seen.get(key) != at)
             seen = recent
             if changed and self._loop is not None and self._listeners:
                 told = frozenset[int]() if len(recent) >= MANY else changed

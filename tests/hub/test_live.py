@@ -19,7 +19,9 @@ from hub.live import LiveChanges
 from hub.runtime import Hub
 from tests.factories import channel, inbound, receive_one
 
-SECOND = 1.0
+# The hub looks more than twice a second; a busy machine may need longer to come round to it.
+assert live.EVERY_SECONDS < 0.5
+SECONDS = 10.0
 LONG_AGO = timedelta(hours=1)
 
 
@@ -58,7 +60,7 @@ async def listening(hub: Hub) -> AsyncIterator[Callable[[], AsyncIterator[frozen
 
 
 async def heard(stream: AsyncIterator[frozenset[int] | None]) -> frozenset[int] | None:
-    return await asyncio.wait_for(anext(stream), SECOND)
+    return await asyncio.wait_for(anext(stream), SECONDS)
 
 
 async def open_stream(
@@ -79,7 +81,7 @@ def test_a_change_by_another_process_is_told_to_everybody(
             one, first = await open_stream(changes)
             two, second = await open_stream(changes)
             await asyncio.to_thread(touch, elsewhere, ids[0])
-            assert await asyncio.wait_for(asyncio.gather(first, second), SECOND) == [frozenset(ids[:1])] * 2
+            assert await asyncio.wait_for(asyncio.gather(first, second), SECONDS) == [frozenset(ids[:1])] * 2
             await asyncio.to_thread(touch, elsewhere, *ids[1:])
             assert await heard(one) == await heard(two) == frozenset(ids[1:])
 
@@ -93,7 +95,7 @@ def test_a_commit_that_comes_late_is_not_missed(hub: Hub, elsewhere: Database, i
         async with listening(hub) as changes:
             stream, first = await open_stream(changes)
             await asyncio.to_thread(touch, elsewhere, ids[0])
-            assert await asyncio.wait_for(first, SECOND) == frozenset(ids[:1])
+            assert await asyncio.wait_for(first, SECONDS) == frozenset(ids[:1])
             await asyncio.to_thread(touch, elsewhere, ids[1], ago=10)
             assert await heard(stream) == frozenset({ids[1]})
             # And of one row twice, the older moment last.
@@ -112,7 +114,7 @@ def test_too_much_to_name_is_told_in_one_word(
         async with listening(hub) as changes:
             _, first = await open_stream(changes)
             await asyncio.to_thread(touch, elsewhere, *ids)
-            assert await asyncio.wait_for(first, SECOND) == frozenset()
+            assert await asyncio.wait_for(first, SECONDS) == frozenset()
 
     asyncio.run(story())
 
@@ -146,7 +148,7 @@ def test_streams_end_with_the_process(hub: Hub) -> None:
     async def story() -> None:
         async with listening(hub) as changes:
             stream, first = await open_stream(changes)
-        assert await asyncio.wait_for(first, SECOND) is None
+        assert await asyncio.wait_for(first, SECONDS) is None
         with pytest.raises(StopAsyncIteration):
             await heard(stream)
 

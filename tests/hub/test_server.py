@@ -284,11 +284,15 @@ def test_many_who_ask_at_once_all_get_their_answer(hub: Hub) -> None:
 
     def ask(number: int) -> int | None:
         if number % 2:
-            httpx2.get(f"{url}/api/v1/queue?limit=1", headers=headers, timeout=60).raise_for_status()
+            client.get("/api/v1/queue?limit=1").raise_for_status()
             return None
-        answer = httpx2.post(f"{url}/api/v1/queue/next", headers=headers, timeout=60)
+        answer = client.post("/api/v1/queue/next")
         return int(answer.raise_for_status().json()["conversation_id"])
 
-    with serving(hub) as url, ThreadPoolExecutor(80) as pool:
+    with (
+        serving(hub) as url,
+        httpx2.Client(base_url=url, headers=headers, timeout=60, limits=httpx2.Limits()) as client,
+        ThreadPoolExecutor(80) as pool,
+    ):
         claimed = [each for each in pool.map(ask, range(80)) if each is not None]
     assert len(set(claimed)) == len(claimed) == 40

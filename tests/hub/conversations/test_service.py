@@ -1,4 +1,4 @@
-"""What people do with a conversation; its clocks are in `test_clocks.py`, what is sent in `test_delivery.py`."""
+"""What people do with a conversation; for clocks see `test_clocks.py`, for sending `test_delivery.py`."""
 
 from __future__ import annotations
 
