@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from threading import Barrier
 
 from sqlalchemy import select, text, update
@@ -36,7 +37,7 @@ _FILL = {
         INSERT INTO conversations (channel_id, customer_id, status, created_at, updated_at, last_message_at,
                                    waiting_since, weight, work_seconds, reply_by, gave_way_to)
         SELECT :channel, :customer, 'open', :now, :now, :now, :now, 1.0, 300,
-               CAST(:now AS timestamptz) + make_interval(secs => (n * 7919 % 10800)), 0
+               CAST(:now AS timestamptz) + make_interval(secs => (CAST(n AS bigint) * 7919 % 10800)), 0
         FROM generate_series(1, :rows) AS n
     """,
 }
@@ -101,8 +102,12 @@ def _fill(database: Database, rows: int, channel_id: int, customer_id: int) -> N
             text(_FILL[database.engine.dialect.name]),
             {"rows": rows, "channel": channel_id, "customer": customer_id, "now": moment},
         )
-    with database.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
-        connection.execute(text("ANALYZE conversations"))
+    with database.session() as session:
+        session.execute(text("ANALYZE conversations"))
+    if database.is_sqlite:
+        # What filling left in the log is not to be carried over by those who claim.
+        with closing(database.engine.raw_connection()) as raw:
+            raw.cursor().execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
 
 
 def _picks(database: Database) -> list[float]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 
-from sqlalchemy import or_, select, update
+from sqlalchemy import Update, bindparam, or_, select, update
 from sqlalchemy.orm import Session, joinedload
 
 from hub.clock import utcnow
@@ -14,7 +14,7 @@ from hub.conversations.clocks import state_of
 from hub.conversations.models import Conversation, Message, Promise
 from hub.customers.models import Customer
 from hub.customers.spend import spend_percentiles
-from hub.database import nudge
+from hub.database import Base, UtcDateTime, nudge
 from hub.policies.service import ActivePolicy, active_policy
 from hub.runtime import Hub
 from routing.priority import prioritise
@@ -109,6 +109,13 @@ def claim_next(session: Session, user_id: int, now: datetime) -> int | None:
     However many ask at once, no two get the same: PostgreSQL skips what another transaction holds, SQLite has
     one writer.
     """
+    claimed: int | None = session.connection().execute(_CLAIM, {"user_id": user_id, "now": now}).scalar()
+    if claimed is not None:
+        nudge(session, "plan")
+    return claimed
+
+
+def _claim() -> Update:
     earliest = (
         select(Conversation.id)
         .where(Conversation.reply_by.is_not(None), Conversation.owner_id.is_(None))
@@ -117,16 +124,17 @@ def claim_next(session: Session, user_id: int, now: datetime) -> int | None:
         .with_for_update(skip_locked=True)
         .scalar_subquery()
     )
-    claimed = session.execute(
-        update(Conversation)
+    now = bindparam("now", type_=UtcDateTime)
+    return (
+        update(Base.metadata.tables["conversations"])
         .where(Conversation.id == earliest, Conversation.owner_id.is_(None))
-        .values(owner_id=user_id, owned_since=now, updated_at=now)
+        .values(owner_id=bindparam("user_id"), owned_since=now, updated_at=now)
         .returning(Conversation.id)
-        .execution_options(synchronize_session=False)
-    ).scalar()
-    if claimed is not None:
-        nudge(session, "plan")
-    return claimed
+    )
+
+
+# Built once: on SQLite everybody waits while one claims.
+_CLAIM = _claim()
 
 
 def _facts(conversation: Conversation, percentile: float | None) -> Facts:
