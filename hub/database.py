@@ -162,8 +162,8 @@ class Database:
         self.url = url
         self.engine = _engine(url)
         self.nudge = nudge
-        # SQLite has one writer. The threads of a process wait for each other here, in the order they came:
-        # SQLite's own waiting sleeps longer and longer, and is left for other processes.
+        # SQLite has one writer. The threads of a process wait for each other here and wake at once: SQLite's
+        # own waiting sleeps longer and longer, and is left for other processes.
         self._turn: AbstractContextManager[Any] = Lock() if self.is_sqlite else nullcontext()
         self._write = sessionmaker(
             self.engine.execution_options(sqlite_begin="BEGIN IMMEDIATE"), expire_on_commit=False

@@ -88,7 +88,7 @@ class LiveChanges:
                 .order_by(Conversation.updated_at.desc(), Conversation.id.desc())
                 .limit(MANY)
             )
-            return dict(rows.tuples().all())
+            return dict(rows.all())
 
     def _tell(self, changed: frozenset[int] | None) -> None:
         for queue in list(self._listeners):

@@ -300,7 +300,7 @@ def _message_counts(session: Session, ids: list[int]) -> dict[int, int]:
         .where(Message.conversation_id.in_(ids), Message.direction != "activity")
         .group_by(Message.conversation_id)
     )
-    return dict(rows.tuples().all())
+    return dict(rows.all())
 
 
 def _zone(request: Request, session: Session) -> ZoneInfo:

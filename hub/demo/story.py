@@ -13,6 +13,7 @@ from datetime import UTC, datetime, timedelta
 from random import Random
 from zoneinfo import ZoneInfo
 
+from hub.customers.imports import CUSTOMER_COLUMNS, EVENT_COLUMNS
 from hub.demo import shopping
 from hub.demo.feed import LiveMessage, live
 from hub.demo.people import Agent, Brand, brand, people
@@ -23,30 +24,6 @@ from hub.demo.timing import Present
 __all__ = ["SEED", "LiveMessage", "Story", "Thread", "Turn", "live", "story"]
 
 SEED = 7
-CUSTOMER_FIELDS = (
-    "customer_id",
-    "name",
-    "email",
-    "handles",
-    "phone",
-    "loyalty_number",
-    "tier",
-    "points",
-    "currency",
-    "language",
-    "joined_at",
-)
-EVENT_FIELDS = (
-    "event_id",
-    "customer",
-    "kind",
-    "occurred_at",
-    "amount",
-    "currency",
-    "place",
-    "items",
-    "points",
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +82,7 @@ def _customers_csv(present: Present, happenings: Sequence[shopping.Happening]) -
                 _stamp(joined),
             )
         )
-    return _csv(CUSTOMER_FIELDS, rows)
+    return _csv(CUSTOMER_COLUMNS, rows)
 
 
 def _events_csv(happenings: Sequence[shopping.Happening]) -> str:
@@ -125,7 +102,7 @@ def _events_csv(happenings: Sequence[shopping.Happening]) -> str:
                 "" if event.points is None else event.points,
             )
         )
-    return _csv(EVENT_FIELDS, rows)
+    return _csv(EVENT_COLUMNS, rows)
 
 
 def _csv(fields: Sequence[str], rows: Iterable[Sequence[object]]) -> str:

@@ -201,4 +201,4 @@ def _unanswered(session: Session, conversations: Sequence[Conversation]) -> dict
         )
         .group_by(Message.conversation_id)
     )
-    return dict(rows.tuples().all())
+    return dict(rows.all())
