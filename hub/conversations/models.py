@@ -10,6 +10,7 @@ from sqlalchemy import (
     Float,
     ForeignKey,
     Index,
+    LargeBinary,
     String,
     Text,
     UniqueConstraint,
@@ -200,7 +201,11 @@ class Message(Base):
 
 
 class AnalysisRow(Base):
-    """What a named model version said of a message; one per message, replaced as a whole by re-analysis."""
+    """What a named model version said of a message; one per message, replaced as a whole by re-analysis.
+
+    `sarcasm` and `expects_reply` are probabilities. `embedding` is read only where it is asked for; see
+    `hub.conversations.analysis.vectors`.
+    """
 
     __tablename__ = "analyses"
 
@@ -215,8 +220,19 @@ class AnalysisRow(Base):
     scores: Mapped[dict[str, float]] = mapped_column(JsonColumn, default=dict)
     intents: Mapped[list[dict[str, Any]]] = mapped_column(JsonColumn, default=list)
     abstained: Mapped[list[str]] = mapped_column(JsonColumn, default=list)
+    emotion: Mapped[str | None] = mapped_column(String(20))
+    emotion_confidence: Mapped[float | None] = mapped_column(Float)
+    sarcasm: Mapped[float | None] = mapped_column(Float)
+    expects_reply: Mapped[float | None] = mapped_column(Float)
+    taught: Mapped[list[dict[str, Any]]] = mapped_column(JsonColumn, default=list, server_default="[]")
+    embedding: Mapped[bytes | None] = mapped_column(LargeBinary, deferred=True)
 
     message: Mapped[Message] = relationship(back_populates="analysis")
+
+    @property
+    def score(self) -> float:
+        """The mood from -1, surely negative, to 1, surely positive; 0 where nothing is known."""
+        return self.scores.get("positive", 0.0) - self.scores.get("negative", 0.0)
 
 
 class DeliveryAttempt(Base):
