@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from itertools import count
@@ -27,10 +27,23 @@ from hub.customers.spend import refresh_spend
 from hub.inbox.service import receive
 from hub.policies.service import active_policy
 from hub.queue.service import place
-from sentiment.types import Analysis, Intent, IntentLabel, Sentiment, SentimentLabel
+from sentiment.types import (
+    Analysis,
+    Emotion,
+    EmotionLabel,
+    Intent,
+    IntentLabel,
+    Sentiment,
+    SentimentLabel,
+)
 
 NOW = datetime(2026, 11, 20, 11, 0, tzinfo=UTC)
 PASSWORD = "correct horse battery"
+FEELINGS: Mapping[SentimentLabel, EmotionLabel] = {
+    "negative": "annoyance",
+    "neutral": "neutral",
+    "positive": "gratitude",
+}
 _numbers = count(1)
 
 
@@ -138,6 +151,8 @@ def analysis(
     *,
     intents: Sequence[IntentLabel] = ("complaint",),
     language: str | None = "en",
+    sarcasm: float = 0.05,
+    expects_reply: float = 0.9,
 ) -> Analysis:
     """What a model might say: `confidence` for `label`, the others share the rest; None abstains."""
     rest = (1 - confidence) / 2
@@ -152,6 +167,9 @@ def analysis(
         language_confidence=0.99 if language else 0.0,
         sentiment=Sentiment(label, max(scores.values()), scores),
         intents=tuple(Intent(intent, 0.8) for intent in intents),
+        emotion=Emotion(FEELINGS[label], 0.7) if label else None,
+        sarcasm=sarcasm,
+        expects_reply=expects_reply,
     )
 
 

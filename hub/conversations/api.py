@@ -10,7 +10,7 @@ from pydantic import AwareDatetime, BaseModel, Field
 
 from hub.clock import utcnow
 from hub.conversations import delivery, service
-from hub.conversations.models import Conversation, Message
+from hub.conversations.models import AnalysisRow, Conversation, Message
 from hub.conversations.queries import Thread, find_message, find_thread, list_conversations
 from hub.http import ApiUser, RowId, SessionDep
 from hub.paging import LARGEST, MAX_LIMIT
@@ -43,11 +43,29 @@ class ConversationOut(BaseModel):
     gave_way_to: int
 
 
+class EmotionOut(BaseModel):
+    label: str
+    confidence: float
+
+
+class TaughtIntentOut(BaseModel):
+    name: str
+    confidence: float
+
+
 class AnalysisOut(BaseModel):
+    """What `model` said of a message. `sarcasm` and `expects_reply` are probabilities; null where the model
+    does not read them. `taught` are intents that somebody taught this hub. `abstained` says why it is
+    silent."""
+
     model: str
     language: str | None
     sentiment: SentimentOut
     intents: list[IntentOut]
+    emotion: EmotionOut | None
+    sarcasm: float | None
+    expects_reply: float | None
+    taught: list[TaughtIntentOut]
     abstained: list[str]
 
 
@@ -241,7 +259,6 @@ def conversation_out(conversation: Conversation) -> ConversationOut:
 
 def message_out(message: Message) -> MessageOut:
     """A message as the API shows it."""
-    analysis = message.analysis
     return MessageOut(
         id=message.id,
         external_id=message.external_id,
@@ -252,15 +269,7 @@ def message_out(message: Message) -> MessageOut:
         subject=message.subject,
         body=message.body,
         sent_at=message.sent_at,
-        analysis=AnalysisOut(
-            model=analysis.model,
-            language=analysis.language,
-            sentiment=SentimentOut(label=analysis.sentiment, confidence=analysis.sentiment_confidence),
-            intents=[IntentOut(**intent) for intent in analysis.intents],
-            abstained=analysis.abstained,
-        )
-        if analysis
-        else None,
+        analysis=analysis_out(message.analysis) if message.analysis else None,
         delivery=message.delivery,
         attempts=[
             AttemptOut(
@@ -271,6 +280,23 @@ def message_out(message: Message) -> MessageOut:
             )
             for attempt in message.attempts
         ],
+    )
+
+
+def analysis_out(row: AnalysisRow) -> AnalysisOut:
+    """An analysis as the API shows it."""
+    return AnalysisOut(
+        model=row.model,
+        language=row.language,
+        sentiment=SentimentOut.of(row),
+        intents=[IntentOut(**intent) for intent in row.intents],
+        emotion=EmotionOut(label=row.emotion, confidence=row.emotion_confidence or 0.0)
+        if row.emotion
+        else None,
+        sarcasm=row.sarcasm,
+        expects_reply=row.expects_reply,
+        taught=[TaughtIntentOut(**each) for each in row.taught],
+        abstained=row.abstained,
     )
 
 

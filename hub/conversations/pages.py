@@ -16,7 +16,7 @@ from connectors.registry import connector_type
 from hub.accounts.models import User
 from hub.clock import utcnow
 from hub.conversations import delivery, service
-from hub.conversations.models import Conversation, Message
+from hub.conversations.models import AnalysisRow, Conversation, Message
 from hub.conversations.queries import find_message, find_thread, list_conversations
 from hub.conversations.quoting import split_quoted
 from hub.conversations.snoozing import Snooze, snooze_choices, snooze_until
@@ -30,6 +30,8 @@ from hub.queue.queries import queue_rows
 
 router = APIRouter()
 PAGE_ROWS = 50
+# How sure the model is of sarcasm, or that nobody waits for a reply, before a page says so.
+REMARK_FROM = 0.8
 # What a person may choose, in the order in which it is offered; to be snoozed has its own choices.
 STATUS_CHOICES = (
     ("open", "Open"),
@@ -254,7 +256,6 @@ def _message_view(message: Message, conversation: Conversation) -> dict[str, Any
     if message.direction == "outgoing":
         kind = "note" if message.private else "auto" if message.automatic else "agent"
     parts = split_quoted(message.body) if kind == "customer" else None
-    analysis = message.analysis
     last = message.attempts[-1] if message.attempts else None
     return {
         "id": message.id,
@@ -267,16 +268,23 @@ def _message_view(message: Message, conversation: Conversation) -> dict[str, Any
             {"name": each["name"], "size": _size(each["size_bytes"])}
             for each in message.meta.get("attachments", [])
         ],
-        "analysis": {
-            "sentiment": {"label": analysis.sentiment, "confidence": analysis.sentiment_confidence},
-            "intents": analysis.intents,
-            "language": analysis.language,
-        }
-        if analysis
-        else None,
+        "analysis": _analysis_view(message.analysis) if message.analysis else None,
         "delivery": {"state": message.delivery, "detail": last.detail if last else ""}
         if message.delivery and message.user_id
         else None,
+    }
+
+
+def _analysis_view(row: AnalysisRow) -> dict[str, Any]:
+    """What stands beside a message; a remark only where the model is sure enough to be worth the room."""
+    return {
+        "sentiment": {"label": row.sentiment, "confidence": row.sentiment_confidence},
+        "language": row.language,
+        "feeling": row.emotion if row.emotion != "neutral" else None,
+        "feeling_confidence": row.emotion_confidence,
+        "sarcastic": (row.sarcasm or 0.0) >= REMARK_FROM,
+        "needs_no_reply": row.expects_reply is not None and row.expects_reply <= 1 - REMARK_FROM,
+        "taught": row.taught,
     }
 
 

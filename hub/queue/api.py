@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
 from fastapi import APIRouter, Query
 from pydantic import BaseModel
 
 from hub.clock import utcnow
-from hub.conversations.models import Conversation
+from hub.conversations.models import AnalysisRow, Conversation
 from hub.errors import NotFound
 from hub.http import ApiUser, SessionDep
 from hub.paging import MAX_LIMIT
@@ -25,8 +25,16 @@ class ReasonOut(BaseModel):
 
 
 class SentimentOut(BaseModel):
+    """`score` is from -1, surely negative, to 1; it has a value where the model abstains from a label too."""
+
     label: str | None
     confidence: float
+    score: float
+
+    @classmethod
+    def of(cls, row: AnalysisRow) -> Self:
+        """The mood of an analysis."""
+        return cls(label=row.sentiment, confidence=row.sentiment_confidence, score=row.score)
 
 
 class IntentOut(BaseModel):
@@ -117,9 +125,7 @@ def to_item(row: QueueRow) -> QueueItem:
         status=conversation.status,
         owner=conversation.owner.name if conversation.owner else None,
         language=analysis.language if analysis else None,
-        sentiment=SentimentOut(label=analysis.sentiment, confidence=analysis.sentiment_confidence)
-        if analysis
-        else None,
+        sentiment=SentimentOut.of(analysis) if analysis else None,
         intents=[IntentOut(**intent) for intent in analysis.intents] if analysis else [],
         waiting_since=conversation.waiting_since,
         promise=PromiseOut(

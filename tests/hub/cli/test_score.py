@@ -19,8 +19,22 @@ def test_a_line_of_json_for_each_line_of_text(alone: Cli, tmp_path: Path) -> Non
     assert [each["text"] for each in told] == ["all good", "", "bad 😡\u2028still the same line"]
     assert [each["sentiment"]["label"] for each in told] == ["positive", None, "negative"]
     assert told[0]["intents"][0]["label"] == "praise_thanks"
-    assert set(told[0]) == {"text", "language", "sentiment", "intents", "model"}
-    assert set(told[0]["sentiment"]) == {"label", "confidence", "scores"}
+    assert {each["sentiment"]["score"] > 0 for each in told if each["text"] == "all good"} == {True}
+    assert told[2]["sentiment"]["score"] == pytest.approx(-0.85)
+    assert told[2]["emotion"] == {"label": "annoyance", "confidence": 0.7}
+    assert (told[2]["sarcasm"], told[2]["expects_reply"]) == (0.05, 0.9)
+    assert set(told[0]) == {
+        "text",
+        "language",
+        "sentiment",
+        "intents",
+        "emotion",
+        "sarcasm",
+        "expects_reply",
+        "taught",
+        "model",
+    }
+    assert set(told[0]["sentiment"]) == {"label", "confidence", "score", "scores"}
     assert not (tmp_path / "var").exists(), "no database is needed"
 
 
