@@ -1,0 +1,157 @@
+"""Making confidences honest: fitted on validation rows, never on those that a head learnt from.
+
+A head's shares are those of `scale * logits + shift`. Three forms are tried, of ever more freedom: one scale
+for all labels (temperature scaling, Guo et al. 2017), one scale and a shift for each label (Alexandari et al.
+2020), a scale and a shift for each (vector scaling; Platt's for yes/no heads). Scales and shifts have a
+normal prior, so that a label of which there are five rows is not bent to them.
+
+`logits`, `shares`, `truth` (0 or 1) and `weight` are (texts, labels); `weight` is 0 where the truth of a cell
+is not known.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.nn import functional
+
+from sentiment.figures import Marks, f1
+from sentiment.heads import Array, Head, sigmoid, softmax
+from sentiment.weights import Calibrated
+
+Form = Literal["temperature", "shifts", "vector"]
+FORMS: tuple[Form, ...] = ("temperature", "shifts", "vector")
+FOLDS = 5
+SPREAD = 0.5
+"""Standard deviation of the priors: of a shift around 0, of a scale around 1 or what all labels share."""
+
+
+def calibrate(head: Head, logits: Array, truth: Array, weight: Array | None = None) -> Calibrated:
+    """The scale and shift that make the truth likeliest, in the simplest form that is not clearly beaten in
+    cross-validation, with thresholds by `thresholds`.
+
+    Rows of a head of kind "one" are left out where their first weight is 0. The same rows in the same order
+    give the same numbers.
+    """
+    weight = np.ones_like(truth) if weight is None else weight
+    if head.kind == "one":
+        known = weight[:, 0] > 0
+        logits, truth, weight = logits[known], truth[known], weight[known]
+    scale, shift = fit(head, best_form(head, logits, truth, weight), logits, truth, weight)
+    shares = softmax(logits * scale + shift) if head.kind == "one" else sigmoid(logits * scale + shift)
+    return Calibrated(
+        head,
+        tuple(round(float(each), 4) for each in scale),
+        tuple(round(float(each), 4) for each in shift),
+        thresholds(head, shares, truth, weight),
+    )
+
+
+def fit(head: Head, form: Form, logits: Array, truth: Array, weight: Array) -> tuple[Array, Array]:
+    """Scale and shift, (labels,) each, of one form."""
+    labels = logits.shape[1]
+    scale, _ = _minimise(head, logits, truth, weight, torch.ones(1), torch.zeros(0))
+    if form == "temperature":
+        return scale.expand(labels).numpy(), np.zeros(labels, np.float32)
+    around = scale.expand(labels) if form == "vector" else scale
+    scale, shift = _minimise(head, logits, truth, weight, around, torch.zeros(labels))
+    return scale.expand(labels).numpy(), shift.numpy()
+
+
+def best_form(head: Head, logits: Array, truth: Array, weight: Array) -> Form:
+    """The simplest form whose held-out loss no freer one beats by more than a standard error."""
+    fold = np.arange(len(logits)) % FOLDS
+    best, best_losses = FORMS[0], np.empty(0)
+    for form in FORMS:
+        losses = np.empty(len(logits))
+        for k in range(FOLDS):
+            rest, held = fold != k, fold == k
+            scale, shift = fit(head, form, logits[rest], truth[rest], weight[rest])
+            honest = torch.from_numpy(logits[held] * scale + shift)
+            losses[held] = _losses(head, honest, truth[held], weight[held]).numpy()
+        if form == FORMS[0]:
+            best_losses = losses
+        gain = best_losses - losses
+        if gain.mean() > gain.std() / len(gain) ** 0.5:
+            best, best_losses = form, losses
+    return best
+
+
+def _losses(head: Head, logits: Tensor, truth: Array, weight: Array) -> Tensor:
+    """Negative log likelihood of each text."""
+    wanted, counts = torch.from_numpy(truth), torch.from_numpy(weight)
+    if head.kind == "one":
+        return functional.cross_entropy(logits, wanted, reduction="none") * counts[:, 0]
+    return functional.binary_cross_entropy_with_logits(logits, wanted, counts, reduction="none").sum(dim=1)
+
+
+def _minimise(
+    head: Head, logits: Array, truth: Array, weight: Array, around: Tensor, shift: Tensor
+) -> tuple[Tensor, Tensor]:
+    """Scale and shift, of the sizes of `around` and `shift`, from there on."""
+    x, scale, shift = (
+        torch.from_numpy(logits),
+        around.clone().requires_grad_(),
+        shift.clone().requires_grad_(),
+    )
+    optimiser = torch.optim.LBFGS([scale, shift], max_iter=200, line_search_fn="strong_wolfe")
+
+    def closure() -> Tensor:
+        optimiser.zero_grad()
+        honest = x * scale + shift if len(shift) else x * scale
+        far = (scale / around - 1).square().sum() + shift.square().sum()
+        loss = (_losses(head, honest, truth, weight).sum() + far / (2 * SPREAD**2)) / len(x)
+        loss.backward()  # type: ignore[no-untyped-call]
+        return loss
+
+    optimiser.step(closure)  # type: ignore[no-untyped-call]
+    return scale.detach(), shift.detach()
+
+
+def thresholds(
+    head: Head, shares: Array, truth: Array, weight: Array, low: float = 0.2, high: float = 0.8
+) -> tuple[float, ...]:
+    """Of each label, the share from which it is worth saying. A head of kind "one" has one for all: see
+    `worth_saying`. One of kind "any": see `best_threshold`."""
+    if head.kind == "one":
+        best = shares.argmax(axis=1)
+        right = truth[np.arange(len(truth)), best] > 0
+        return (worth_saying(shares.max(axis=1), right),) * len(head.labels)
+    known = weight > 0
+    return tuple(
+        best_threshold(shares[known[:, j], j], truth[known[:, j], j], low, high)
+        for j in range(len(head.labels))
+    )
+
+
+def best_threshold(shares: Array, truth: Array, low: float = 0.2, high: float = 0.8) -> float:
+    """The share from which saying yes gives the best F1, within bounds that keep it believable; the nearest
+    to a half where several do."""
+    candidates = np.arange(low, high + 1e-9, 0.02)
+    found = max(candidates, key=lambda t: (f1(shares >= t, truth), -abs(t - 0.5)))
+    return round(float(found), 2)
+
+
+def worth_saying(confidences: Array, right: Marks, at_least: float = 0.5) -> float:
+    """The lowest confidence from which a label is right at least `at_least` of the time, judged in bins of
+    0.05 with at least 20 rows."""
+    for low in np.arange(0.3, 0.95, 0.05):
+        inside = (confidences >= low) & (confidences < low + 0.05)
+        if inside.sum() >= 20 and right[inside].mean() >= at_least:
+            return round(float(low), 2)
+    return 0.5
+
+
+def coverage_threshold(confidences: Array, right: NDArray[np.bool_], at_least: float) -> float:
+    """The lowest confidence from which all that is said is right at least `at_least` of the time: the widest
+    coverage of that accuracy on the risk-coverage curve. 1 where no coverage has it."""
+    order = np.argsort(-confidences, kind="stable")
+    sure = confidences[order]
+    accuracy = np.cumsum(right[order]) / np.arange(1, len(order) + 1)
+    whole = np.append(sure[1:] < sure[:-1], True)  # rows equally sure are said together or not at all
+    good = np.flatnonzero((accuracy >= at_least) & whole)
+    return float(sure[good[-1]]) if len(good) else 1.0
