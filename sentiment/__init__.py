@@ -9,25 +9,33 @@ Importing this package is cheap; torch is first imported by `load`.
 from __future__ import annotations
 
 from sentiment.types import (
+    EMOTIONS,
     INTENTS,
     SENTIMENTS,
     Analysis,
+    Emotion,
+    EmotionLabel,
     Intent,
     IntentLabel,
     Scorer,
     Sentiment,
     SentimentLabel,
+    TaughtIntent,
 )
 
 __all__ = [
+    "EMOTIONS",
     "INTENTS",
     "SENTIMENTS",
     "Analysis",
+    "Emotion",
+    "EmotionLabel",
     "Intent",
     "IntentLabel",
     "Scorer",
     "Sentiment",
     "SentimentLabel",
+    "TaughtIntent",
     "load",
 ]
 
@@ -42,7 +50,7 @@ def load(model: str = "default", intent_model: str | None = None, threads: int |
     `threads` sets torch's threads, for the whole process. Weights are read from safetensors only, and no
     remote code runs.
 
-    Raises: sentiment.encoder.WeightsError, sentiment.heads.HeadsError, sentiment.classifier.ClassifierError.
+    Raises: sentiment.weights.WeightsError, sentiment.classifier.ClassifierError.
     """
     from sentiment.model import load as load_model
 

@@ -14,9 +14,9 @@ from huggingface_hub import snapshot_download
 from huggingface_hub.errors import HfHubHTTPError
 from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
-from sentiment.encoder import by_length
 from sentiment.heads import Array, sigmoid, softmax
-from sentiment.reader import Probabilities
+from sentiment.pieces import by_size
+from sentiment.reader import Reading
 from sentiment.types import INTENTS, SENTIMENTS
 
 MAX_TOKENS = 256
@@ -35,8 +35,10 @@ class _Classifier:
     """A loaded classifier; `name` ends in the beginning of its weights' SHA-256."""
 
     languages: frozenset[str] | None = None
-    sentiment_threshold = THRESHOLD
-    intent_thresholds = (THRESHOLD,) * len(INTENTS)
+    thresholds: Mapping[str, tuple[float, ...]] = {
+        "sentiment": (THRESHOLD,) * len(SENTIMENTS),
+        "intents": (THRESHOLD,) * len(INTENTS),
+    }
 
     def __init__(self, model: str) -> None:
         options = {"local_files_only": True, "trust_remote_code": False}
@@ -58,7 +60,7 @@ class _Classifier:
         """(texts, labels): a softmax, or one yes/no each where the model was made for several labels."""
         encoded = self._tokenizer(list(cleaned), truncation=True, max_length=self._limit)["input_ids"]
         logits = np.zeros((len(cleaned), len(self.labels)), np.float32)
-        for batch in by_length([len(ids) for ids in encoded]):
+        for batch in by_size([len(ids) for ids in encoded]):
             inputs = self._tokenizer.pad({"input_ids": [encoded[i] for i in batch]}, return_tensors="pt")
             with torch.inference_mode():
                 logits[batch] = self._model(**inputs).logits.float().numpy()
@@ -72,12 +74,12 @@ class SentimentClassifier(_Classifier):
         super().__init__(model)
         self._places = sentiment_places(self.labels)
 
-    def read(self, cleaned: Sequence[str]) -> Probabilities:
+    def read(self, cleaned: Sequence[str]) -> Reading:
         shares = self.probabilities(cleaned)
         result = np.zeros((len(shares), len(SENTIMENTS)), np.float32)
         for column, place in enumerate(self._places):
             result[:, place] += shares[:, column]
-        return Probabilities(result / result.sum(axis=1, keepdims=True).clip(min=1e-9), None)
+        return Reading({"sentiment": result / result.sum(axis=1, keepdims=True).clip(min=1e-9)})
 
 
 class IntentClassifier(_Classifier):
@@ -91,10 +93,10 @@ class IntentClassifier(_Classifier):
             raise ClassifierError(f"{model} has labels that are not intents of ours: {', '.join(strange)}")
         self._places = [INTENTS.index(name) for name in names]
 
-    def read(self, cleaned: Sequence[str]) -> Probabilities:
+    def read(self, cleaned: Sequence[str]) -> Reading:
         result = np.zeros((len(cleaned), len(INTENTS)), np.float32)
         result[:, self._places] = self.probabilities(cleaned)
-        return Probabilities(None, result)
+        return Reading({"intents": result})
 
 
 def sentiment_places(labels: Mapping[int, str]) -> list[int]:

@@ -1,46 +1,85 @@
 """A loaded model: texts in, analyses out.
 
 A *reader* turns cleaned texts into probabilities; the scorer decides what may be said of them. The default
-reader is the packaged encoder with the shipped heads, one pass for everything; any Hugging Face sequence
-classifier can stand in its place (`sentiment.classifier`).
+reader is the shipped network, one pass for everything; any Hugging Face sequence classifier can stand in its
+place (`sentiment.classifier`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import torch
 
-from sentiment.encoder import SHA256, Encoder
-from sentiment.heads import Array, Heads, load_heads
+from sentiment.heads import Array, sigmoid, softmax
 from sentiment.language import Language, identify, objection
-from sentiment.reader import Probabilities, Reader
-from sentiment.text import clean, is_blank, spell_symbols
-from sentiment.types import INTENTS, SENTIMENTS, Analysis, Intent, Sentiment
+from sentiment.network import pack
+from sentiment.pieces import Pieces, by_size
+from sentiment.reader import Reader, Reading
+from sentiment.text import clean, is_blank
+from sentiment.types import EMOTIONS, INTENTS, SENTIMENTS, Analysis, Emotion, Intent, Sentiment
+from sentiment.weights import Calibrated, linear_heads, verify
+from sentiment.weights import load as load_network
 
 
-class HeadsReader:
-    """The packaged encoder with the shipped heads."""
+class NetworkReader:
+    """The shipped network. Safe to share between threads: it holds nothing that changes."""
 
-    def __init__(self, encoder: Encoder, heads: Heads) -> None:
-        self.name = heads.card.version
-        self.languages: frozenset[str] | None = frozenset(heads.card.languages)
-        self.sentiment_threshold = heads.card.sentiment_threshold
-        self.intent_thresholds = heads.card.intent_thresholds
-        self._encoder = encoder
-        self._heads = heads
+    def __init__(self) -> None:
+        """Raises: sentiment.weights.WeightsError."""
+        verify()
+        self._network, self._card = load_network()
+        self._linear = linear_heads(self._network)
+        self._pieces = Pieces()
+        self.name = self._card.version
+        self.languages: frozenset[str] | None = frozenset(self._card.languages)
+        self.thresholds: Mapping[str, tuple[float, ...]] = {
+            each.head.name: each.thresholds for each in self._card.heads
+        }
 
-    def read(self, cleaned: Sequence[str]) -> Probabilities:
-        features = self._encoder.features([spell_symbols(text) for text in cleaned]).numpy()
-        inputs = self._heads.prepare(features)
-        return Probabilities(self._heads.sentiment(inputs), self._heads.intents(inputs))
+    def read(self, cleaned: Sequence[str]) -> Reading:
+        seen, embeddings = self.see(cleaned)
+        shares = {}
+        for i, each in enumerate(self._card.heads):
+            weight, bias = self._linear[each.head.name]
+            shares[each.head.name] = calibrated(seen[:, i] @ weight.T + bias, each)
+        return Reading(shares, embeddings)
+
+    def see(self, cleaned: Sequence[str]) -> tuple[Array, Array]:
+        """What each head sees of each text (texts, heads, width), and the texts' embeddings (texts, width),
+        of unit length.
+
+        Windows are read with their like in length; what is seen of a text does not depend on its
+        neighbours.
+        """
+        windows, owners = self._pieces.windows(cleaned)
+        by_text: list[list[int]] = [[] for _ in cleaned]
+        for window, owner in enumerate(owners):
+            by_text[owner].append(window)
+        sizes = [sum(len(windows[i]) for i in mine) for mine in by_text]
+        seen = np.empty((len(cleaned), len(self._card.heads), self._network.queries.shape[1]), np.float32)
+        embeddings = np.empty((len(cleaned), seen.shape[2]), np.float32)
+        with torch.inference_mode():
+            for batch in by_size(sizes):
+                mine = [(i, row) for row, text in enumerate(batch) for i in by_text[text]]
+                packed = pack([windows[i] for i, _ in mine], [row for _, row in mine], len(batch))
+                pooled, embedded = self._network(packed)
+                seen[batch] = pooled.numpy()
+                embeddings[batch] = embedded.numpy()
+        return seen, embeddings
+
+
+def calibrated(logits: Array, head: Calibrated) -> Array:
+    """Shares of a head's logits (texts, labels)."""
+    honest = logits * np.array(head.scale, np.float32) + np.array(head.shift, np.float32)
+    return softmax(honest) if head.head.kind == "one" else sigmoid(honest)
 
 
 class MessageScorer:
     """Implements `sentiment.types.Scorer`. Safe to share between threads.
 
-    The first reader's word on sentiment counts, and the first's on intents that has one.
+    The first reader's word on a head counts.
     """
 
     def __init__(self, readers: Sequence[Reader]) -> None:
@@ -69,6 +108,10 @@ class _Draft:
         self._language = language
         self._sentiment: Sentiment | None = None
         self._intents: tuple[Intent, ...] | None = None
+        self._emotion: Emotion | None = None
+        self._sarcasm: float | None = None
+        self._reply: float | None = None
+        self._embedding: Array | None = None
         self._reasons: dict[str, str] = {}
         if language.code is None:
             self._reasons["language"] = "too little to tell it from" if language.words else "no words"
@@ -84,11 +127,22 @@ class _Draft:
                 self._reasons["intents"] = reason
         return reason is None
 
-    def take(self, reader: Reader, found: Probabilities, row: int) -> None:
-        if self._sentiment is None and found.sentiment is not None:
-            self._take_sentiment(found.sentiment[row], reader.sentiment_threshold)
-        if self._intents is None and found.intents is not None:
-            self._take_intents(found.intents[row], reader.intent_thresholds)
+    def take(self, reader: Reader, found: Reading, row: int) -> None:
+        shares = {name: table[row] for name, table in found.shares.items()}
+        if self._sentiment is None and "sentiment" in shares:
+            self._take_sentiment(shares["sentiment"], reader.thresholds["sentiment"])
+        if self._intents is None and "intents" in shares:
+            self._take_intents(shares, reader.thresholds)
+        if self._emotion is None and "emotion" in shares:
+            best = int(np.argmax(shares["emotion"]))
+            if shares["emotion"][best] >= reader.thresholds["emotion"][best]:
+                self._emotion = Emotion(EMOTIONS[best], float(shares["emotion"][best]))
+        if self._sarcasm is None and "sarcasm" in shares:
+            self._sarcasm = float(shares["sarcasm"][0])
+        if self._reply is None and "reply" in shares:
+            self._reply = float(shares["reply"][0])
+        if self._embedding is None and found.embeddings is not None:
+            self._embedding = found.embeddings[row]
 
     def finish(self, name: str) -> Analysis:
         if self._sentiment is None:
@@ -102,22 +156,37 @@ class _Draft:
             sentiment=self._sentiment or Sentiment(None, 0.0, dict.fromkeys(SENTIMENTS, 1 / len(SENTIMENTS))),
             intents=self._intents or (),
             abstained=tuple(f"{head}: {why}" for head, why in self._reasons.items()),
+            emotion=self._emotion,
+            sarcasm=self._sarcasm,
+            expects_reply=self._reply,
+            embedding=self._embedding,
         )
 
-    def _take_sentiment(self, shares: Array, threshold: float) -> None:
+    def _take_sentiment(self, shares: Array, thresholds: tuple[float, ...]) -> None:
         scores = {label: float(share) for label, share in zip(SENTIMENTS, shares, strict=True)}
         best = max(SENTIMENTS, key=lambda label: scores[label])
+        threshold = thresholds[SENTIMENTS.index(best)]
         sure = scores[best] >= threshold
         self._sentiment = Sentiment(best if sure else None, scores[best], scores)
         self._reasons.pop("sentiment", None)
         if not sure:
             self._reasons["sentiment"] = f"at most {scores[best]:.2f} sure, {threshold:.2f} needed"
 
-    def _take_intents(self, shares: Array, thresholds: tuple[float, ...]) -> None:
-        order = np.argsort(-shares, kind="stable")
-        self._intents = tuple(
-            Intent(INTENTS[i], float(shares[i])) for i in order if shares[i] >= thresholds[i]
-        )
+    def _take_intents(
+        self, shares: Mapping[str, Array], thresholds: Mapping[str, tuple[float, ...]]
+    ) -> None:
+        found = {
+            i: float(share)
+            for i, (share, least) in enumerate(zip(shares["intents"], thresholds["intents"], strict=True))
+            if share >= least
+        }
+        order = sorted(found, key=lambda i: -found[i])
+        if "topic" in shares:
+            topic = int(np.argmax(shares["topic"]))
+            if shares["topic"][topic] >= thresholds["topic"][topic]:
+                found[topic] = float(shares["topic"][topic])
+                order = [topic, *(i for i in order if i != topic)]
+        self._intents = tuple(Intent(INTENTS[i], found[i]) for i in order)
         self._reasons.pop("intents", None)
         if not self._intents:
             self._reasons["intents"] = "none is likely enough"
@@ -128,16 +197,12 @@ def load(model: str, intent_model: str | None, threads: int | None) -> MessageSc
     if threads is not None:
         torch.set_num_threads(threads)
     if model == "default" and intent_model in (None, "default"):
-        return MessageScorer([_default()])
+        return MessageScorer([NetworkReader()])
     from sentiment.classifier import IntentClassifier, SentimentClassifier
 
-    readers: list[Reader] = [_default() if model == "default" else SentimentClassifier(model)]
+    readers: list[Reader] = [NetworkReader() if model == "default" else SentimentClassifier(model)]
     if intent_model == "default":
-        readers.append(_default())
+        readers.append(NetworkReader())
     elif intent_model is not None:
         readers.insert(0, IntentClassifier(intent_model))
     return MessageScorer(readers)
-
-
-def _default() -> HeadsReader:
-    return HeadsReader(Encoder(), load_heads(encoder_sha256=SHA256))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -10,11 +10,13 @@ from sentiment.heads import Array
 
 
 @dataclass(frozen=True, slots=True)
-class Probabilities:
-    """Per text, in the order of `SENTIMENTS` (texts, 3) and `INTENTS` (texts, 14); None where not read."""
+class Reading:
+    """Of a list of texts: `shares` (texts, labels) of each head that was read, calibrated, by head name
+    (`sentiment.heads.PRODUCT`); `embeddings` (texts, width) of unit length, None from a model that has
+    none."""
 
-    sentiment: Array | None
-    intents: Array | None
+    shares: Mapping[str, Array]
+    embeddings: Array | None = None
 
 
 class Reader(Protocol):
@@ -22,8 +24,8 @@ class Reader(Protocol):
 
     name: str
     languages: frozenset[str] | None
-    sentiment_threshold: float
-    intent_thresholds: tuple[float, ...]
+    thresholds: Mapping[str, tuple[float, ...]]
+    """Of each head, the share from which a label is said: one for every label."""
 
-    def read(self, cleaned: Sequence[str]) -> Probabilities:
+    def read(self, cleaned: Sequence[str]) -> Reading:
         """The probabilities of each text, in order."""

@@ -13,10 +13,13 @@ MAX_CHARS = 8_000
 _LINK = re.compile(r"\b(?:https?://|www\.)\S{1,2000}", re.IGNORECASE)
 _MAIL = re.compile(r"(?<![\w.+-])[\w.+-]{1,64}@(?=[\w-]{0,63}\.)[\w.-]{1,255}")
 _HANDLE = re.compile(r"(?<![\w@])@\w{1,64}(?:@[\w.-]{1,255}\w)?")
-_HASH = re.compile(r"#(?=\w)")
 _SPACE = re.compile(r"\s+")
 _BLOB = re.compile(r"(?<![\w+/=])(?=[\w+/=]{0,400}\d)[A-Za-z0-9+/=_-]{40,}")
 _PLACEHOLDER = re.compile(r"@user|\bhttp\b")
+_HASHTAG = re.compile(r"#(\w+)")
+_HUMP = re.compile(r"(?<=[a-z\d])(?=[A-Z])")
+_HELD_DOWN = re.compile(r"([^\W\d_])\1{3,}")
+_PLAIN = str.maketrans({"’": "'", "‘": "'", "“": '"', "”": '"', "\u200c": "", "\u200d": " "})
 _UNSEEN = {"Cc", "Cf", "Co", "Cs", "Cn"}
 _JOINERS = "\u200c\u200d"  # they carry meaning in Persian, in Indic scripts and inside emoji
 
@@ -52,14 +55,16 @@ def letters(cleaned: str) -> str:
     return _SPACE.sub(" ", kept.replace("’", "'")).strip()
 
 
+def spell_out(cleaned: str) -> str:
+    """Write for a vocabulary of plain words: pictures as their Unicode names, `#NotAgain` as `# Not Again`,
+    letters held down ("sooooo") twice, typographic quotes straight."""
+    text = _HASHTAG.sub(lambda match: "# " + _HUMP.sub(" ", match[1]), cleaned)
+    text = _HELD_DOWN.sub(r"\1\1", text).translate(_PLAIN)
+    return _SPACE.sub(" ", "".join(_spoken(c) if c > "\u2190" else c for c in text)).strip()
+
+
 @lru_cache(maxsize=4096)
 def _spoken(char: str) -> str:
-    return f" {unicodedata.name(char, '').lower()} "
-
-
-def spell_symbols(cleaned: str) -> str:
-    """Write emoji and other pictures as their Unicode names, since the encoder's vocabulary has none of
-    them."""
-    return _SPACE.sub(
-        " ", "".join(_spoken(c) if c > "\u2190" and unicodedata.category(c) == "So" else c for c in cleaned)
-    )
+    if char in _JOINERS or unicodedata.category(char) in ("Sk", "Mn") or "\U0001f1e6" <= char <= "\U0001f1ff":
+        return " " if char > "\uffff" else ""
+    return f" {unicodedata.name(char, '').lower()} " if unicodedata.category(char) == "So" else char

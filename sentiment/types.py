@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal, Protocol, get_args
+
+import numpy as np
+from numpy.typing import NDArray
 
 SentimentLabel = Literal["negative", "neutral", "positive"]
 SENTIMENTS: tuple[SentimentLabel, ...] = get_args(SentimentLabel)
@@ -27,6 +30,39 @@ IntentLabel = Literal[
 ]
 INTENTS: tuple[IntentLabel, ...] = get_args(IntentLabel)
 
+EmotionLabel = Literal[
+    "admiration",
+    "amusement",
+    "anger",
+    "annoyance",
+    "approval",
+    "caring",
+    "confusion",
+    "curiosity",
+    "desire",
+    "disappointment",
+    "disapproval",
+    "disgust",
+    "embarrassment",
+    "excitement",
+    "fear",
+    "gratitude",
+    "grief",
+    "joy",
+    "love",
+    "nervousness",
+    "optimism",
+    "pride",
+    "realization",
+    "relief",
+    "remorse",
+    "sadness",
+    "surprise",
+    "neutral",
+]
+"""GoEmotions' names (Demszky et al. 2020)."""
+EMOTIONS: tuple[EmotionLabel, ...] = get_args(EmotionLabel)
+
 
 @dataclass(frozen=True, slots=True)
 class Sentiment:
@@ -35,6 +71,11 @@ class Sentiment:
     label: SentimentLabel | None
     confidence: float
     scores: Mapping[SentimentLabel, float]
+
+    @property
+    def score(self) -> float:
+        """From -1, surely negative, to 1, surely positive; 0 where nothing is known."""
+        return self.scores.get("positive", 0.0) - self.scores.get("negative", 0.0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,12 +87,30 @@ class Intent:
 
 
 @dataclass(frozen=True, slots=True)
+class Emotion:
+    """The feeling that shows most; "neutral" where none does."""
+
+    label: EmotionLabel
+    confidence: float
+
+
+@dataclass(frozen=True, slots=True)
+class TaughtIntent:
+    """An intent that somebody taught this hub, by the name they gave it."""
+
+    name: str
+    confidence: float
+
+
+@dataclass(frozen=True, slots=True)
 class Analysis:
     """Everything a model version says of one message.
 
-    `language` is an ISO 639-1 code or None where nobody can tell. `intents` holds those above the threshold,
-    surest first; empty where the model abstains. `abstained` says in words why a head is silent, empty where
-    all speak.
+    `language` is an ISO 639-1 code or None where nobody can tell. `intents` holds those above the threshold:
+    the topic first, then the others, surest first; empty where the model abstains. `emotion`, `sarcasm` and
+    `expects_reply` (probabilities) are None where the model abstains or does not read them. `embedding`
+    (384 numbers, of unit length) is near that of messages which say the like. `abstained` says in words why
+    a head is silent, empty where all speak.
     """
 
     model: str
@@ -60,6 +119,11 @@ class Analysis:
     sentiment: Sentiment
     intents: tuple[Intent, ...]
     abstained: tuple[str, ...] = ()
+    emotion: Emotion | None = None
+    sarcasm: float | None = None
+    expects_reply: float | None = None
+    taught: tuple[TaughtIntent, ...] = ()
+    embedding: NDArray[np.float32] | None = field(default=None, compare=False, repr=False)
 
 
 class Scorer(Protocol):

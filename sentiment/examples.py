@@ -1,0 +1,119 @@
+"""What the network learns from: public rows and invented messages, each with what it says of which head."""
+
+from __future__ import annotations
+
+import json
+import zlib
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from sentiment.datasets import table
+from sentiment.heads import EMOTION, INTENT, REPLY, SARCASM, SENTIMENT, TOPIC, Array, Head
+
+MESSAGES = Path(__file__).parent / "data" / "messages"
+
+FEELING = Head("feeling", "one", ("anger", "joy", "optimism", "sadness"))
+IRONY = Head("irony", "one", ("non_irony", "irony"))
+OFFENSIVE = Head("offensive", "one", ("not-offensive", "offensive"))
+BENCHMARKS: Mapping[str, Head] = {head.name: head for head in (FEELING, IRONY, OFFENSIVE)}
+"""TweetEval's other tasks, shipped so that the card can measure them; the product does not use them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """What one row says of one head: the wanted output of each label (outputs,), and how much it counts."""
+
+    truth: Array
+    weight: float
+
+
+@dataclass(frozen=True, slots=True)
+class Example:
+    """A text as it was written and its targets by head name. It is read `times` times in a training."""
+
+    text: str
+    targets: Mapping[str, Target]
+    times: float
+
+
+def target(head: Head, labels: Sequence[str], weight: float = 1.0) -> Target:
+    """The row has these labels of the head and no others."""
+    truth = np.zeros(len(head.labels), np.float32)
+    truth[[head.labels.index(label) for label in labels]] = 1
+    return Target(truth, weight)
+
+
+def invented() -> list[dict[str, Any]]:
+    """The project's own messages as they are written in `sentiment/data/messages` (see `LABELS.md`)."""
+    return [
+        json.loads(line)
+        for path in sorted(MESSAGES.glob("*.jsonl"))
+        for line in path.read_text(encoding="utf-8").splitlines()
+    ]
+
+
+def held_out(text: str) -> bool:
+    """Whether an invented message is kept from training, to calibrate and to measure on: every tenth."""
+    return zlib.crc32(text.encode()) % 10 == 0
+
+
+def of_message(row: Mapping[str, Any]) -> dict[str, Target]:
+    """What an invented message teaches."""
+    return {
+        "sentiment": target(SENTIMENT, [row["sentiment"]]),
+        "topic": target(TOPIC, row["intents"][:1]),
+        "intents": target(INTENT, row["intents"]),
+        "emotion": target(EMOTION, [row["emotion"]], 0.5),
+        "sarcasm": target(SARCASM, SARCASM.labels if row["sarcasm"] else ()),
+        "reply": target(REPLY, REPLY.labels if row["expects_reply"] else ()),
+    }
+
+
+def classes(data: Path) -> dict[str, Head]:
+    """Sets of many intents: they teach the embedding to tell intents apart."""
+    return {
+        name: Head(name, "one", tuple(sorted({row[column] for row in table(data / path)})))
+        for name, (path, column, _) in _CLASSES.items()
+    }
+
+
+_CLASSES = {
+    "clinc150": ("clinc150/train.tsv.gz", "label", 2),
+    "hwu64": ("hwu64/train.tsv.gz", "label", 1.5),
+    "bitext_cs": ("bitext_cs/all.tsv.gz", "intent", 0.4),
+}
+"""File, column of the label, and how often a row is read; bitext's rows are made from templates."""
+
+
+def examples(data: Path) -> Iterator[Example]:
+    """Everything that the network learns from, in a fixed order.
+
+    Banking77 is not among it: what the embedding makes of intents that it has never met is measured there.
+    """
+
+    def rows(path: str) -> Iterator[tuple[str, dict[str, str]]]:
+        return ((row["text"], row) for row in table(data / path))
+
+    def public(path: str, head: Head, times: float) -> Iterator[Example]:
+        for text, row in rows(path):
+            yield Example(text, {head.name: target(head, row["label"].split(","))}, times)
+
+    yield from public("tweeteval_sentiment/train_semeval17.tsv.gz", SENTIMENT, 2)
+    yield from public("tweeteval_emotion/train.tsv.gz", FEELING, 4)
+    yield from public("tweeteval_irony/train.tsv.gz", IRONY, 3)
+    yield from public("tweeteval_offensive/train.tsv.gz", OFFENSIVE, 1.5)
+    yield from public("goemotions/train.tsv.gz", EMOTION, 1.4)
+    for text, row in rows("isarcasm/train_en.tsv.gz"):
+        labels = SARCASM.labels if row["label"] == "1" else ()
+        yield Example(text, {"sarcasm": target(SARCASM, labels)}, 2)
+    for name, head in classes(data).items():
+        path, column, times = _CLASSES[name]
+        for text, row in rows(path):
+            yield Example(text, {name: target(head, [row[column]])}, times)
+    for row in invented():
+        if not held_out(row["text"]):
+            yield Example(row["text"], of_message(row), 4)
