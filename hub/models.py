@@ -6,6 +6,7 @@ from hub.conversations.models import AnalysisRow, Conversation, DeliveryAttempt,
 from hub.customers.models import Customer, CustomerIdentity, Event
 from hub.database import Base
 from hub.inbox.models import Receipt, Reject
+from hub.learning.models import Correction, IntentExample, ModelVersion, Reanalysis, TaughtIntentRow
 from hub.policies.models import PolicyVersion
 from hub.queue.models import PlanSummary
 
@@ -15,15 +16,20 @@ __all__ = [
     "Base",
     "Channel",
     "Conversation",
+    "Correction",
     "Customer",
     "CustomerIdentity",
     "DeliveryAttempt",
     "Event",
+    "IntentExample",
     "Message",
+    "ModelVersion",
     "PlanSummary",
     "PolicyVersion",
     "Promise",
+    "Reanalysis",
     "Receipt",
     "Reject",
+    "TaughtIntentRow",
     "User",
 ]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import cast
 
@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from hub.conversations.models import AnalysisRow
 from sentiment.types import (
+    SENTIMENTS,
     Analysis,
     Emotion,
     EmotionLabel,
@@ -22,29 +23,56 @@ from sentiment.types import (
 
 # As they are stored: 768 bytes a message. What half precision loses moves no cosine by more than 0.001.
 _STORED = np.dtype("<f2")
+# What a correction may change.
+_CORRECTED = ("sentiment", "sentiment_confidence", "scores", "intents", "abstained")
 
 
 def to_row(message_id: int, analysis: Analysis, now: datetime) -> AnalysisRow:
     """The row that keeps `analysis` of a message."""
+    row = AnalysisRow(message_id=message_id)
+    replace(row, analysis, now)
+    return row
+
+
+def replace(row: AnalysisRow, analysis: Analysis, now: datetime) -> None:
+    """Let the row keep `analysis`, whatever it kept before, a correction included."""
     emotion, embedding = analysis.emotion, analysis.embedding
-    return AnalysisRow(
-        message_id=message_id,
-        model=analysis.model,
-        created_at=now,
-        language=analysis.language,
-        language_confidence=analysis.language_confidence,
-        sentiment=analysis.sentiment.label,
-        sentiment_confidence=analysis.sentiment.confidence,
-        scores=dict(analysis.sentiment.scores),
-        intents=[{"label": intent.label, "confidence": intent.confidence} for intent in analysis.intents],
-        abstained=list(analysis.abstained),
-        emotion=emotion.label if emotion else None,
-        emotion_confidence=emotion.confidence if emotion else None,
-        sarcasm=analysis.sarcasm,
-        expects_reply=analysis.expects_reply,
-        taught=[{"name": each.name, "confidence": each.confidence} for each in analysis.taught],
-        embedding=None if embedding is None else embedding.astype(_STORED).tobytes(),
-    )
+    row.model = analysis.model
+    row.created_at = now
+    row.language = analysis.language
+    row.language_confidence = analysis.language_confidence
+    row.sentiment = analysis.sentiment.label
+    row.sentiment_confidence = analysis.sentiment.confidence
+    row.scores = cast("dict[str, float]", dict(analysis.sentiment.scores))
+    row.intents = [{"label": intent.label, "confidence": intent.confidence} for intent in analysis.intents]
+    row.abstained = list(analysis.abstained)
+    row.emotion = emotion.label if emotion else None
+    row.emotion_confidence = emotion.confidence if emotion else None
+    row.sarcasm = analysis.sarcasm
+    row.expects_reply = analysis.expects_reply
+    row.taught = [{"name": each.name, "confidence": each.confidence} for each in analysis.taught]
+    row.embedding = None if embedding is None else embedding.astype(_STORED).tobytes()
+    row.said = None
+
+
+def correct(row: AnalysisRow, sentiment: str | None, intents: Sequence[str] | None) -> None:
+    """Put a person's word, of which they are sure, in the place of the model's; None leaves the model's."""
+    uncorrect(row)
+    row.said = {name: getattr(row, name) for name in _CORRECTED}
+    if sentiment is not None:
+        row.sentiment, row.sentiment_confidence = sentiment, 1.0
+        row.scores = {label: float(label == sentiment) for label in SENTIMENTS}
+    if intents is not None:
+        row.intents = [{"label": label, "confidence": 1.0} for label in intents]
+    spoken = {head for head, word in (("sentiment", sentiment), ("intents", intents)) if word is not None}
+    row.abstained = [why for why in row.abstained if why.partition(":")[0] not in spoken]
+
+
+def uncorrect(row: AnalysisRow) -> None:
+    """Let the model's own word stand again."""
+    for name, value in (row.said or {}).items():
+        setattr(row, name, value)
+    row.said = None
 
 
 def to_analysis(row: AnalysisRow) -> Analysis:

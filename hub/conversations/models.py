@@ -14,6 +14,7 @@ from sqlalchemy import (
     String,
     Text,
     UniqueConstraint,
+    and_,
     text,
 )
 from sqlalchemy.orm import Mapped, mapped_column, relationship
@@ -22,6 +23,7 @@ from hub.accounts.models import User
 from hub.channels.models import Channel
 from hub.customers.models import Customer
 from hub.database import Base, JsonColumn, UtcDateTime
+from hub.learning.models import Correction
 
 STATUSES = ("new", "open", "pending", "on_hold", "snoozed", "solved", "closed")
 DELIVERIES = ("pending", "sending", "sent", "failed", "unknown")
@@ -198,13 +200,19 @@ class Message(Base):
 
     analysis: Mapped[AnalysisRow | None] = relationship(back_populates="message", uselist=False)
     attempts: Mapped[list[DeliveryAttempt]] = relationship(order_by="DeliveryAttempt.id")
+    corrections: Mapped[list[Correction]] = relationship(
+        primaryjoin=lambda: and_(Correction.message_id == Message.id, Correction.withdrawn_at.is_(None)),
+        order_by=lambda: Correction.id.desc(),
+        viewonly=True,
+    )
 
 
 class AnalysisRow(Base):
     """What a named model version said of a message; one per message, replaced as a whole by re-analysis.
 
-    `sarcasm` and `expects_reply` are probabilities. `embedding` is read only where it is asked for; see
-    `hub.conversations.analysis.vectors`.
+    `sarcasm` and `expects_reply` are probabilities. Where a person corrected it, `said` keeps what the model
+    itself said in the columns that they changed (`hub.conversations.analysis.correct`). `embedding` is read
+    only where it is asked for; see `hub.conversations.analysis.vectors`.
     """
 
     __tablename__ = "analyses"
@@ -226,6 +234,7 @@ class AnalysisRow(Base):
     expects_reply: Mapped[float | None] = mapped_column(Float)
     taught: Mapped[list[dict[str, Any]]] = mapped_column(JsonColumn, default=list, server_default="[]")
     embedding: Mapped[bytes | None] = mapped_column(LargeBinary, deferred=True)
+    said: Mapped[dict[str, Any] | None] = mapped_column(JsonColumn)
 
     message: Mapped[Message] = relationship(back_populates="analysis")
 

@@ -56,7 +56,7 @@ def analyse(hub: Hub) -> int:
             message.analysed_at = now
             done.append(message)
         session.flush()
-        _place(session, done)
+        place_read(session, done)
     return len(claimed)
 
 
@@ -80,10 +80,10 @@ def _claim(hub: Hub) -> list[tuple[int, int, str]]:
         for message in messages:
             message.leased_until = now + timedelta(seconds=hub.settings.analysis_lease_seconds)
             message.analysis_attempts += 1
-        return [(message.id, message.analysis_attempts, _own_words(message)) for message in messages]
+        return [(message.id, message.analysis_attempts, words_of(message)) for message in messages]
 
 
-def _own_words(message: Message) -> str:
+def words_of(message: Message) -> str:
     """What the customer says now: the subject of a first mail, and the text without quoted history."""
     said = own_words(message.body[:LONGEST])
     opens = message.subject and not is_reply(message.subject)
@@ -101,7 +101,8 @@ def _score(scorer: Scorer, claimed: Sequence[tuple[int, int, str]]) -> list[Anal
         return [None] * len(claimed)
 
 
-def _place(session: Session, done: Sequence[Message]) -> None:
+def place_read(session: Session, done: Sequence[Message]) -> None:
+    """Place those conversations anew that wait with one of these messages, which a model has just read."""
     conversations = session.scalars(
         select(Conversation)
         .where(

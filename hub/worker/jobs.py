@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from hub.conversations.delivery import deliver
 from hub.inbox.analyse import analyse
 from hub.inbox.pushed import receive_pushed
+from hub.learning.reanalysis import reanalyse
 from hub.queue.planner import plan_queue
 from hub.queue.service import replace_stale
 from hub.queue.sweep import sweep
@@ -34,4 +35,5 @@ JOBS: dict[str, Job] = {
     "replace": Job(replace_stale, every_seconds=10),
     "plan": Job(plan_queue, every_seconds=5, gap_seconds=1),
     "sweep": Job(sweep, every_seconds=10),
+    "reanalyse": Job(reanalyse, every_seconds=2, gap_seconds=0.02),
 }

@@ -1,0 +1,1 @@
+"""Learning: what the model takes from its users, version by version."""
