@@ -117,3 +117,25 @@ def examples(data: Path) -> Iterator[Example]:
     for row in invented():
         if not held_out(row["text"]):
             yield Example(row["text"], of_message(row), 4)
+
+
+def validation(data: Path) -> Iterator[Example]:
+    """What the heads are calibrated on: nothing of it was learnt from, and none of it is a test split.
+
+    Of the validation tweets, those that begin like a training tweet are left out: near copies would make the
+    figures too kind.
+    """
+    learnt = {row["text"][:40] for row in table(data / "tweeteval_sentiment/train_semeval17.tsv.gz")}
+    for path, head in (
+        ("tweeteval_sentiment/val", SENTIMENT),
+        ("tweeteval_emotion/val", FEELING),
+        ("tweeteval_irony/val", IRONY),
+        ("tweeteval_offensive/val", OFFENSIVE),
+        ("goemotions/dev", EMOTION),
+    ):
+        for row in table(data / f"{path}.tsv.gz"):
+            if head is not SENTIMENT or row["text"][:40] not in learnt:
+                yield Example(row["text"], {head.name: target(head, row["label"].split(","))}, 1)
+    for row in invented():
+        if held_out(row["text"]):
+            yield Example(row["text"], of_message(row), 1)

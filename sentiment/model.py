@@ -40,11 +40,21 @@ class NetworkReader:
 
     def read(self, cleaned: Sequence[str]) -> Reading:
         seen, embeddings = self.see(cleaned)
-        shares = {}
+        logits = self._logits(seen)
+        return Reading(
+            {h.head.name: calibrated(logits[h.head.name], h) for h in self._card.heads}, embeddings
+        )
+
+    def logits(self, cleaned: Sequence[str]) -> dict[str, Array]:
+        """What each head says before calibration: (texts, labels) by head name."""
+        return self._logits(self.see(cleaned)[0])
+
+    def _logits(self, seen: Array) -> dict[str, Array]:
+        found = {}
         for i, each in enumerate(self._card.heads):
             weight, bias = self._linear[each.head.name]
-            shares[each.head.name] = calibrated(seen[:, i] @ weight.T + bias, each)
-        return Reading(shares, embeddings)
+            found[each.head.name] = seen[:, i] @ weight.T + bias
+        return found
 
     def see(self, cleaned: Sequence[str]) -> tuple[Array, Array]:
         """What each head sees of each text (texts, heads, width), and the texts' embeddings (texts, width),
@@ -172,9 +182,7 @@ class _Draft:
         if not sure:
             self._reasons["sentiment"] = f"at most {scores[best]:.2f} sure, {threshold:.2f} needed"
 
-    def _take_intents(
-        self, shares: Mapping[str, Array], thresholds: Mapping[str, tuple[float, ...]]
-    ) -> None:
+    def _take_intents(self, shares: Mapping[str, Array], thresholds: Mapping[str, tuple[float, ...]]) -> None:
         found = {
             i: float(share)
             for i, (share, least) in enumerate(zip(shares["intents"], thresholds["intents"], strict=True))

@@ -15,8 +15,10 @@ import importlib.util
 import math
 import random
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import torch
 from rich.console import Console
 from rich.progress import MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
@@ -24,13 +26,17 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from torch.nn import functional
 
-from sentiment.examples import BENCHMARKS, Example, classes, examples
+from sentiment.calibrating import calibrate
+from sentiment.examples import BENCHMARKS, Example, classes, examples, validation
 from sentiment.heads import PRODUCT, Head
+from sentiment.model import NetworkReader
 from sentiment.network import WIDTH, Network, Packed, pack
 from sentiment.pieces import WINDOW, Pieces
 from sentiment.text import clean
-from sentiment.weights import WeightsError, sha256
+from sentiment.weights import MODEL, Calibrated, Card, WeightsError, save, seal, sha256
 
+VERSION = "minilm-l6-2"
+LANGUAGES = ("en",)
 SEED = 20261122
 RATE = 2e-4
 HEAD_RATE = 1e-3
@@ -56,13 +62,18 @@ console = Console(stderr=True)
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--data", type=Path, required=True, help="folder of the data sets")
-    parser.add_argument("--network", type=Path, default=Path("var/network.safetensors"))
+    parser.add_argument(
+        "--network", type=Path, default=Path("var/network.safetensors"), help="where the full network is kept"
+    )
+    parser.add_argument("--only-calibrate", action="store_true", help="take the network that is there")
     parser.add_argument("--threads", type=int, default=0, help="torch's threads; 0 leaves it to torch")
     options = parser.parse_args()
     if options.threads:
         torch.set_num_threads(options.threads)
-    network = train(options.data, options.network)
-    keep(network, options.network)
+    if not options.only_calibrate:
+        keep(train(options.data, options.network), options.network)
+    card = finish(options.network, options.data)
+    console.print(f"wrote {MODEL} ({MODEL.stat().st_size / 1e6:.1f} MB), version {card.version}")
 
 
 def train(data: Path, snapshots: Path, seed: int = SEED) -> Network:
@@ -118,6 +129,33 @@ def keep(network: Network, path: Path) -> None:
     """Write the network in full, before it is calibrated and rounded."""
     path.parent.mkdir(parents=True, exist_ok=True)
     save_file({name: tensor.cpu().contiguous() for name, tensor in network.state_dict().items()}, path)
+
+
+def finish(path: Path, data: Path) -> Card:
+    """Round the network kept at `path`, calibrate what the rounding left, and write the model file."""
+    shipped = {**PRODUCT, **BENCHMARKS}
+    network = Network({name: len(head.labels) for name, head in shipped.items()})
+    network.load_state_dict(load_file(path))
+    plain = {
+        name: Calibrated(head, (1.0,) * n, (0.0,) * n, (0.0,) * n)
+        for name, head in shipped.items()
+        for n in [len(head.labels)]
+    }
+    card = Card(VERSION, LANGUAGES, tuple(plain.values()), SEED)
+    save(network, card)
+    seal()
+    reader = NetworkReader()
+    rows = list(validation(data))
+    logits = reader.logits([clean(row.text) for row in rows])
+    honest = []
+    for name, head in shipped.items():
+        mine = [i for i, row in enumerate(rows) if name in row.targets]
+        truth = np.stack([rows[i].targets[name].truth for i in mine])
+        honest.append(calibrate(head, logits[name][mine], truth))
+    card = replace(card, heads=tuple(honest))
+    save(network, card)
+    seal()
+    return card
 
 
 def origin(outputs: dict[str, int]) -> Network:
