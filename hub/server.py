@@ -36,6 +36,8 @@ from hub.http import ROOM, HubDep, hub_of, install_error_handlers, problem, same
 from hub.inbox import api as inbox_api
 from hub.inbox import pages as inbox_pages
 from hub.inbox.pushed import accept
+from hub.learning import api as learning_api
+from hub.learning import pages as learning_pages
 from hub.listening import api as listening_api
 from hub.listening import pages as listening_pages
 from hub.live import KEEP_ALIVE_SECONDS, LiveChanges
@@ -105,6 +107,7 @@ def create_app(
         queue_api,
         conversations_api,
         customers_api,
+        learning_api,
         listening_api,
         reports_api,
         channels_api,
@@ -116,6 +119,7 @@ def create_app(
         queue_pages,
         conversation_pages,
         customer_pages,
+        learning_pages,
         listening_pages,
         report_pages,
         channel_pages,

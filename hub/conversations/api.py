@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Annotated, Literal
 
@@ -13,6 +14,7 @@ from hub.conversations import delivery, service
 from hub.conversations.models import AnalysisRow, Conversation, Message
 from hub.conversations.queries import Thread, find_message, find_thread, list_conversations
 from hub.http import ApiUser, RowId, SessionDep
+from hub.learning.models import Correction
 from hub.paging import LARGEST, MAX_LIMIT
 from hub.queue.api import IntentOut, ReasonOut, SentimentOut
 from hub.queue.queries import reasons_of
@@ -53,10 +55,28 @@ class TaughtIntentOut(BaseModel):
     confidence: float
 
 
+class SaidOut(BaseModel):
+    sentiment: str | None
+    intents: list[str]
+
+
+class CorrectionOut(BaseModel):
+    """What a person says is right; null where the model's word stands. `said` is the word of `model`."""
+
+    id: int
+    by: str
+    at: datetime
+    sentiment: str | None
+    intents: list[str] | None
+    model: str
+    said: SaidOut
+    withdrawn_at: datetime | None
+
+
 class AnalysisOut(BaseModel):
     """What `model` said of a message. `sarcasm` and `expects_reply` are probabilities; null where the model
     does not read them. `taught` are intents that somebody taught this hub. `abstained` says why it is
-    silent."""
+    silent. Where a person corrected it, sentiment and intents are theirs."""
 
     model: str
     language: str | None
@@ -67,6 +87,7 @@ class AnalysisOut(BaseModel):
     expects_reply: float | None
     taught: list[TaughtIntentOut]
     abstained: list[str]
+    correction: CorrectionOut | None
 
 
 class AttemptOut(BaseModel):
@@ -269,7 +290,7 @@ def message_out(message: Message) -> MessageOut:
         subject=message.subject,
         body=message.body,
         sent_at=message.sent_at,
-        analysis=analysis_out(message.analysis) if message.analysis else None,
+        analysis=analysis_out(message.analysis, message.corrections) if message.analysis else None,
         delivery=message.delivery,
         attempts=[
             AttemptOut(
@@ -283,8 +304,8 @@ def message_out(message: Message) -> MessageOut:
     )
 
 
-def analysis_out(row: AnalysisRow) -> AnalysisOut:
-    """An analysis as the API shows it."""
+def analysis_out(row: AnalysisRow, corrections: Sequence[Correction]) -> AnalysisOut:
+    """An analysis as the API shows it, with those corrections that count, the newest first."""
     return AnalysisOut(
         model=row.model,
         language=row.language,
@@ -297,6 +318,21 @@ def analysis_out(row: AnalysisRow) -> AnalysisOut:
         expects_reply=row.expects_reply,
         taught=[TaughtIntentOut(**each) for each in row.taught],
         abstained=row.abstained,
+        correction=correction_out(corrections[0]) if corrections else None,
+    )
+
+
+def correction_out(correction: Correction) -> CorrectionOut:
+    """A correction as the API shows it."""
+    return CorrectionOut(
+        id=correction.id,
+        by=correction.user.name,
+        at=correction.created_at,
+        sentiment=correction.sentiment,
+        intents=correction.intents,
+        model=correction.model,
+        said=SaidOut(**correction.said),
+        withdrawn_at=correction.withdrawn_at,
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Annotated, Any
 from urllib.parse import unquote, urlencode
 from uuid import uuid4
@@ -22,11 +23,13 @@ from hub.conversations.quoting import split_quoted
 from hub.conversations.snoozing import Snooze, snooze_choices, snooze_until
 from hub.customers.queries import customer_profile
 from hub.http import PageUser, RowId, SessionDep
+from hub.learning.models import Correction
 from hub.pages import go, page, toast
 from hub.paging import MAX_LIMIT
 from hub.policies.service import active_policy
 from hub.queue.pages import row_view
 from hub.queue.queries import queue_rows
+from sentiment.types import INTENTS, SENTIMENTS
 
 router = APIRouter()
 PAGE_ROWS = 50
@@ -120,6 +123,8 @@ def conversation_page(
         composer=_composer(conversation),
         statuses=[{"value": value, "text": text} for value, text in STATUS_CHOICES],
         snoozes=snooze_choices(now, _zone(request, session)),
+        moods=SENTIMENTS,
+        intents=INTENTS,
         clocks=[
             {
                 "metric": promise.metric,
@@ -268,14 +273,14 @@ def _message_view(message: Message, conversation: Conversation) -> dict[str, Any
             {"name": each["name"], "size": _size(each["size_bytes"])}
             for each in message.meta.get("attachments", [])
         ],
-        "analysis": _analysis_view(message.analysis) if message.analysis else None,
+        "analysis": _analysis_view(message.analysis, message.corrections) if message.analysis else None,
         "delivery": {"state": message.delivery, "detail": last.detail if last else ""}
         if message.delivery and message.user_id
         else None,
     }
 
 
-def _analysis_view(row: AnalysisRow) -> dict[str, Any]:
+def _analysis_view(row: AnalysisRow, corrections: Sequence[Correction]) -> dict[str, Any]:
     """What stands beside a message; a remark only where the model is sure enough to be worth the room."""
     return {
         "sentiment": {"label": row.sentiment, "confidence": row.sentiment_confidence},
@@ -285,6 +290,14 @@ def _analysis_view(row: AnalysisRow) -> dict[str, Any]:
         "sarcastic": (row.sarcasm or 0.0) >= REMARK_FROM,
         "needs_no_reply": row.expects_reply is not None and row.expects_reply <= 1 - REMARK_FROM,
         "taught": row.taught,
+        "intents": [intent["label"] for intent in row.intents],
+        "correction": {
+            "id": corrections[0].id,
+            "by": corrections[0].user.name,
+            "at": corrections[0].created_at,
+        }
+        if corrections
+        else None,
     }
 
 

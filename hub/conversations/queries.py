@@ -12,6 +12,7 @@ from sqlalchemy.orm import Session, joinedload, selectinload
 from hub.conversations.models import Conversation, Message, Promise
 from hub.customers.models import Customer, CustomerIdentity
 from hub.errors import Invalid, NotFound
+from hub.learning.models import Correction
 from hub.paging import Page, after, page
 from hub.queue.queries import SHOWN
 
@@ -39,7 +40,11 @@ def find_thread(session: Session, conversation_id: int) -> Thread:
     messages = session.scalars(
         select(Message)
         .where(Message.conversation_id == conversation_id)
-        .options(joinedload(Message.analysis), selectinload(Message.attempts))
+        .options(
+            joinedload(Message.analysis),
+            selectinload(Message.attempts),
+            selectinload(Message.corrections).joinedload(Correction.user),
+        )
         .order_by(Message.sent_at, Message.id)
     ).all()
     promises = session.scalars(

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from sqlalchemy import select
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import Session, joinedload
 
 from hub.accounts.models import User
 from hub.conversations import analysis as analyses
@@ -75,6 +75,18 @@ def find_correction(session: Session, correction_id: int) -> Correction:
     if correction is None:
         raise NotFound(f"no correction {correction_id}")
     return correction
+
+
+def all_corrections(session: Session, message_id: int) -> Sequence[Correction]:
+    """Everything that people said of a message, the newest first. Raises: NotFound."""
+    if session.get(Message, message_id) is None:
+        raise NotFound(f"no message {message_id}")
+    return session.scalars(
+        select(Correction)
+        .where(Correction.message_id == message_id)
+        .options(joinedload(Correction.user))
+        .order_by(Correction.id.desc())
+    ).all()
 
 
 def keep_corrections(session: Session, rows: Sequence[AnalysisRow]) -> None:

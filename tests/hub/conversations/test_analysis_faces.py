@@ -34,6 +34,7 @@ def test_a_program_is_given_everything_but_the_embedding(hub: Hub, clock: Clock,
         "expects_reply": 0.9,
         "taught": [{"name": "Lost luggage", "confidence": 0.8}],
         "abstained": [],
+        "correction": None,
     }
 
 

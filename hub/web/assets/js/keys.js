@@ -6,8 +6,8 @@ const visible = (element) => element.checkVisibility({ visibilityProperty: true 
 
 function press(element) {
   if (!element) return false;
-  if (element.matches("input, textarea, select")) element.focus();
-  else element.click();
+  if (element.matches("input, textarea, select, summary")) element.focus();
+  if (!element.matches("input, textarea, select")) element.click();
   return true;
 }
 

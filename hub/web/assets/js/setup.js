@@ -6,6 +6,7 @@ import { Idiomorph } from "idiomorph/htmx";
 const ours = {
   open: (node) => node.tagName !== "DETAILS",
   value: (node) => node.tagName !== "TEXTAREA",
+  checked: (node) => !node.closest("details[open]"),
   "data-view": () => false,
 };
 Idiomorph.defaults.callbacks.beforeAttributeUpdated = (name, node) => ours[name]?.(node) ?? true;
