@@ -2,27 +2,20 @@
 
 from __future__ import annotations
 
-import csv
-import gzip
-import io
-import sys
 from collections.abc import Iterator
 from itertools import islice
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, BinaryIO, cast
+from typing import TYPE_CHECKING, Annotated, Any, BinaryIO
 
 import typer
 
 from hub.cli.opening import loading_model, quiet_settings
 from hub.cli.output import JsonOption, as_json, fail_usage, is_terminal, one_line, say, write
-from hub.errors import Invalid
+from hub.cli.texts import lines_of, open_file, table_in
 
 if TYPE_CHECKING:
     from sentiment.types import Analysis
 
 BATCH = 256
-LONGEST_CELL = 64 * 1024 * 1024
-GZIP = b"\x1f\x8b"
 
 
 def register(app: typer.Typer) -> None:
@@ -53,10 +46,10 @@ def score(
     import sentiment
 
     settings = quiet_settings()
-    with _open(file) as stream:
+    with open_file(file) as stream:
         if file == "-" and is_terminal():
             say("A text per line; Ctrl-D ends.")
-        texts = _column(stream, column) if column else _lines(stream)
+        texts = _column(stream, column) if column else lines_of(stream)
         first = next(texts, None)
         if first is None:
             return
@@ -108,42 +101,9 @@ def _rounded(share: float | None) -> float | None:
     return None if share is None else round(share, 4)
 
 
-def _open(file: str) -> BinaryIO:
-    if file == "-":
-        stream: Any = sys.stdin.buffer
-    else:
-        try:
-            stream = Path(file).open("rb")  # noqa: SIM115 - closed by who is given it
-        except OSError as error:
-            raise Invalid(f"{file}: {error.strerror}", field="file") from error
-    buffered = stream if hasattr(stream, "peek") else io.BufferedReader(stream)
-    if buffered.peek(2)[:2] == GZIP:
-        return cast(BinaryIO, gzip.open(buffered))
-    return cast(BinaryIO, buffered)
-
-
-def _lines(stream: BinaryIO) -> Iterator[str]:
-    try:
-        for number, line in enumerate(stream):
-            text = line.decode("utf-8-sig" if number == 0 else "utf-8", "replace")
-            yield text.removesuffix("\n").removesuffix("\r")
-    except (EOFError, gzip.BadGzipFile) as error:
-        raise Invalid(f"the file is damaged: {error}", field="file") from error
-
-
 def _column(stream: BinaryIO, column: str) -> Iterator[str]:
-    lines = _lines(stream)
-    header_line = next(lines, "")
-    if "\t" in header_line:
-        # In TSV as found in data sets a quotation mark is an ordinary character.
-        rows: Iterator[list[str]] = (line.split("\t") for line in lines)
-        header = header_line.split("\t")
-    else:
-        delimiter = max(",;|", key=header_line.count)
-        csv.field_size_limit(LONGEST_CELL)
-        header = next(csv.reader([header_line], delimiter=delimiter), [])
-        rows = csv.reader((f"{line}\n" for line in lines), delimiter=delimiter)
-    names = [name.strip().casefold() for name in header]
+    header, rows = table_in(lines_of(stream))
+    names = [name.casefold() for name in header]
     if column.casefold() not in names:
         known = ", ".join(one_line(name, 40) for name in header) or "none"
         raise fail_usage(f"--column {column}: the header has {known}")
