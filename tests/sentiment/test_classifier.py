@@ -6,12 +6,13 @@ from pathlib import Path
 
 import pytest
 import torch
-from tokenizers import Tokenizer
+from tokenizers.implementations import BertWordPieceTokenizer
 from transformers import BertConfig, BertForSequenceClassification, PreTrainedTokenizerFast
 
 import sentiment
+from sentiment import Scorer
 from sentiment.classifier import ClassifierError, sentiment_places
-from sentiment.encoder import packaged_folder
+from sentiment.pieces import VOCABULARY
 
 TEXTS = ["Where is my parcel?", "Wunderbar, vielen Dank für alles!", "", "x " * 3_000, "ok"]
 
@@ -19,7 +20,7 @@ TEXTS = ["Where is my parcel?", "Wunderbar, vielen Dank für alles!", "", "x " *
 def save(folder: Path, labels: list[str], *, safe: bool = True) -> str:
     torch.manual_seed(1)
     tokenizer = PreTrainedTokenizerFast(
-        tokenizer_object=Tokenizer.from_file(str(packaged_folder() / "tokenizer.json")),
+        tokenizer_object=BertWordPieceTokenizer(str(VOCABULARY))._tokenizer,
         pad_token="[PAD]",
         unk_token="[UNK]",
         cls_token="[CLS]",
@@ -82,11 +83,16 @@ def test_intents_may_come_from_another_model(tmp_path: Path) -> None:
     assert analysis.intents[0].confidence >= 0.5
 
 
-def test_the_default_intents_may_stand_beside_another_model(tmp_path: Path) -> None:
-    scorer = sentiment.load(save(tmp_path / "mood", ["neg", "pos"]), intent_model="default")
-    [english, german, *_] = scorer.score(TEXTS)
-    assert scorer.name.endswith("+minilm-l6-heads-1")
-    assert english.intents[0].label == "delivery_status"
+def test_the_default_intents_may_stand_beside_another_model(tmp_path: Path, scorer: Scorer) -> None:
+    both = sentiment.load(save(tmp_path / "mood", ["neg", "pos"]), intent_model="default")
+    texts = ["You charged my card twice, this is terrible!", TEXTS[1]]
+    [english, german] = both.score(texts)
+    assert both.name.endswith(f"+{scorer.name}")
+    assert (
+        [each.label for each in english.intents]
+        == [each.label for each in scorer.score(texts)[0].intents]
+        != []
+    )
     assert german.sentiment.label is not None
     assert german.abstained == ("intents: language de is not one the model was trained for",)
 

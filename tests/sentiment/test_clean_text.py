@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sentiment.text import MAX_CHARS, clean, letters, spell_symbols
+from sentiment.text import MAX_CHARS, clean, is_blank, letters, spell_out
 
 
 @pytest.mark.parametrize(
@@ -42,9 +42,31 @@ def test_letters_are_only_words() -> None:
     assert letters(clean("@jo Ça va? 100 % 😀 https://x.example/y #très_bien it’s")) == "Ça va très bien it's"
 
 
-def test_symbols_are_spelled() -> None:
-    assert spell_symbols("late again 😡") == "late again pouting face "
-    assert spell_symbols("a → b, 50 € ½ ok") == "a → b, 50 € ½ ok"
+@pytest.mark.parametrize(
+    ("cleaned", "spelled"),
+    [
+        ("late again 😡", "late again pouting face"),
+        ("nice👍🏽", "nice thumbs up sign"),
+        ("❤️❤️", "heavy black heart heavy black heart"),
+        ("🇩🇪 fans", "fans"),
+        ("👩‍💻 works", "woman personal computer works"),
+        ("#NotAgain #fail", "# Not Again # fail"),
+        ("sooooo goooood, hmm, 10000", "soo good, hmm, 10000"),
+        ("it’s “fine”", 'it\'s "fine"'),
+        ("a → b, 50 € ½ ok", "a → b, 50 € ½ ok"),
+        ("", ""),
+    ],
+)
+def test_spelled_for_a_vocabulary_of_plain_words(cleaned: str, spelled: str) -> None:
+    assert spell_out(cleaned) == spelled
+
+
+@pytest.mark.parametrize(
+    ("cleaned", "blank"),
+    [("", True), ("@user http ...", True), ("!?", True), ("ok", False), ("7", False), ("😡", False)],
+)
+def test_what_says_nothing(cleaned: str, blank: bool) -> None:
+    assert is_blank(cleaned) is blank
 
 
 @given(st.text(st.characters(), max_size=300))
@@ -68,5 +90,7 @@ def test_the_end_of_a_long_text_is_kept() -> None:
 def test_no_text_takes_long(unit: str) -> None:
     text = unit * (1_000_000 // len(unit))
     started_at = time.process_time()
-    spell_symbols(letters(clean(text)))
+    cleaned = clean(text)
+    letters(cleaned)
+    spell_out(cleaned)
     assert time.process_time() - started_at < 1.0

@@ -6,14 +6,20 @@ import socket
 import subprocess
 import sys
 import time
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
+import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import sentiment
-from sentiment import INTENTS, SENTIMENTS, Analysis, Scorer
+from sentiment import EMOTIONS, INTENTS, SENTIMENTS, Analysis, Emotion, Scorer
+from sentiment.heads import SARCASM, SENTIMENT, softmax
+from sentiment.model import MessageScorer, calibrated
+from sentiment.reader import Reading
+from sentiment.weights import Calibrated
 
 MESSAGES = [
     "Where is my parcel? The tracking has not moved since Monday.",
@@ -24,6 +30,7 @@ MESSAGES = [
     "ok",
     "How many points do I need for gold status? " * 60,
 ]
+LONG = "The parcel was left with a neighbour whom I met on the stairs. " * 40
 
 
 @pytest.mark.parametrize(
@@ -63,7 +70,7 @@ def test_nothing_gives_nothing(scorer: Scorer) -> None:
 
 
 def test_names_its_version(scorer: Scorer) -> None:
-    assert scorer.name == "minilm-l6-heads-1"
+    assert scorer.name == "minilm-l6-2"
     assert {analysis.model for analysis in scorer.score(MESSAGES)} == {scorer.name}
 
 
@@ -75,6 +82,10 @@ def near(one: Analysis, other: Analysis) -> bool:
         and all(
             abs(a.confidence - b.confidence) < 1e-4 for a, b in zip(one.intents, other.intents, strict=True)
         )
+        and abs((one.sarcasm or 0) - (other.sarcasm or 0)) < 1e-4
+        and one.embedding is not None
+        and other.embedding is not None
+        and float(one.embedding @ other.embedding) > 0.9999
     )
 
 
@@ -105,8 +116,14 @@ def test_any_unicode_is_read(scorer: Scorer, texts: list[str]) -> None:
         assert tuple(analysis.sentiment.scores) == SENTIMENTS
         assert 0 <= analysis.sentiment.confidence <= 1
         assert {intent.label for intent in analysis.intents} <= set(INTENTS)
-        confidences = [intent.confidence for intent in analysis.intents]
-        assert confidences == sorted(confidences, reverse=True)
+        after_the_topic = [each.confidence for each in analysis.intents][1:]
+        assert after_the_topic == sorted(after_the_topic, reverse=True)
+        assert analysis.emotion is None or analysis.emotion.label in EMOTIONS
+        silent = analysis.embedding is None
+        assert (analysis.sarcasm is None, analysis.expects_reply is None) == (silent, silent)
+        if analysis.embedding is not None:
+            assert analysis.embedding.shape == (384,)
+            assert float(analysis.embedding @ analysis.embedding) == pytest.approx(1, abs=1e-4)
         assert (analysis.sentiment.label is None) == any(
             r.startswith("sentiment: ") for r in analysis.abstained
         )
@@ -120,7 +137,9 @@ def test_any_unicode_is_read(scorer: Scorer, texts: list[str]) -> None:
 def test_abstains_where_nothing_was_written(scorer: Scorer, text: str) -> None:
     [analysis] = scorer.score([text])
     assert (analysis.language, analysis.sentiment.label, analysis.intents) == (None, None, ())
-    assert analysis.sentiment.confidence == 0
+    assert (analysis.sentiment.confidence, analysis.sentiment.score) == (0, 0)
+    assert (analysis.emotion, analysis.sarcasm, analysis.expects_reply) == (None, None, None)
+    assert analysis.embedding is None
     assert analysis.abstained == (
         "language: no words",
         "sentiment: nothing was written",
@@ -145,6 +164,102 @@ def test_emoji_have_a_mood_but_no_language(scorer: Scorer) -> None:
     assert angry.sentiment.scores["negative"] > happy.sentiment.scores["negative"]
 
 
+def test_a_long_mail_is_read_to_its_end(scorer: Scorer) -> None:
+    [calm, furious] = scorer.score([LONG, LONG + "This is the worst service ever, I am furious! " * 8])
+    assert furious.sentiment.scores["negative"] > calm.sentiment.scores["negative"] + 0.05
+
+
+def test_messages_that_say_the_like_are_near(scorer: Scorer) -> None:
+    like, alike, other = (
+        analysis.embedding
+        for analysis in scorer.score(
+            [
+                "Where is my parcel? It should have come on Monday.",
+                "My package has not been delivered, I expected it days ago.",
+                "I forgot my password and cannot sign in.",
+            ]
+        )
+    )
+    assert like is not None
+    assert alike is not None
+    assert other is not None
+    assert like @ alike > like @ other + 0.1
+
+
+class Decided:
+    """A reader that says of every text what it was told to; each label is said from 0.5 on."""
+
+    name = "decided-1"
+    languages = None
+    thresholds: Mapping[str, tuple[float, ...]] = {
+        name: (0.5,) * len(labels)
+        for name, labels in {
+            "sentiment": SENTIMENTS,
+            "intents": INTENTS,
+            "topic": INTENTS,
+            "emotion": EMOTIONS,
+        }.items()
+    }
+
+    def __init__(self, **shares: Mapping[str, float]) -> None:
+        labels = {"sentiment": SENTIMENTS, "emotion": EMOTIONS}
+        self._shares = {
+            head: np.array([[given.get(label, 0.01) for label in labels.get(head, INTENTS)]], np.float32)
+            for head, given in shares.items()
+        }
+
+    def read(self, cleaned: Sequence[str]) -> Reading:
+        return Reading({name: share.repeat(len(cleaned), axis=0) for name, share in self._shares.items()})
+
+
+@pytest.mark.parametrize(
+    ("shares", "intents"),
+    [
+        ({"intents": {"complaint": 0.6, "delivery_status": 0.9}}, ["delivery_status", "complaint"]),
+        ({"intents": {"complaint": 0.9, "delivery_status": 0.4}}, ["complaint"]),
+        ({"intents": {"complaint": 0.4}}, []),
+        (
+            {"intents": {"complaint": 0.9, "delivery_status": 0.6}, "topic": {"delivery_status": 0.8}},
+            ["delivery_status", "complaint"],
+        ),
+        (
+            {"intents": {"complaint": 0.9}, "topic": {"delivery_status": 0.8}},
+            ["delivery_status", "complaint"],
+        ),
+        ({"intents": {"complaint": 0.9}, "topic": {"delivery_status": 0.4}}, ["complaint"]),
+    ],
+)
+def test_what_is_likely_is_said_and_the_topic_first(
+    shares: dict[str, dict[str, float]], intents: list[str]
+) -> None:
+    [analysis] = MessageScorer([Decided(**shares)]).score(["Where is it?"])
+    assert [each.label for each in analysis.intents] == intents
+    assert ("intents: none is likely enough" in analysis.abstained) is (not intents)
+
+
+def test_a_mood_that_is_not_sure_enough_is_not_said() -> None:
+    sure, unsure = {"negative": 0.9}, {"negative": 0.48, "neutral": 0.4, "positive": 0.12}
+    [said] = MessageScorer([Decided(sentiment=sure)]).score(["Where is it?"])
+    [silent] = MessageScorer([Decided(sentiment=unsure)]).score(["Where is it?"])
+    assert (said.sentiment.label, silent.sentiment.label) == ("negative", None)
+    assert silent.sentiment.score == pytest.approx(-0.36)
+    assert "sentiment: at most 0.48 sure, 0.50 needed" in silent.abstained
+
+
+def test_an_emotion_that_is_not_sure_enough_is_not_said() -> None:
+    [fear] = MessageScorer([Decided(emotion={"fear": 0.6, "anger": 0.2})]).score(["Where is it?"])
+    [none] = MessageScorer([Decided(emotion={"fear": 0.4})]).score(["Where is it?"])
+    assert (fear.emotion, none.emotion) == (Emotion("fear", pytest.approx(0.6)), None)
+
+
+def test_shares_are_those_of_the_calibrated_logits() -> None:
+    logits = np.array([[2.0, 0.0, 0.0]], np.float32)
+    mood = Calibrated(SENTIMENT, (0.5,) * 3, (0.0, 1.0, 0.0), (0.4,) * 3)
+    np.testing.assert_allclose(calibrated(logits, mood), softmax(np.array([[1.0, 1.0, 0.0]], np.float32)))
+    sarcasm = Calibrated(SARCASM, (2.0,), (-1.0,), (0.5,))
+    np.testing.assert_allclose(calibrated(np.array([[0.5]], np.float32), sarcasm), [[0.5]])
+
+
 def test_a_huge_text_is_read_in_bounded_time(scorer: Scorer) -> None:
     started_at = time.process_time()
     [analysis] = scorer.score(["This is the worst service ever and I am furious. " * 30_000])
@@ -158,9 +273,9 @@ def test_nothing_is_fetched(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr(socket.socket, "connect", refuse)
     monkeypatch.delenv("HF_HUB_OFFLINE", raising=False)
-    assert sentiment.load().score(["hello there"])[0].model == "minilm-l6-heads-1"
+    assert sentiment.load().score(["hello there"])[0].model == "minilm-l6-2"
 
 
 def test_importing_is_cheap() -> None:
-    code = "import sys, sentiment.types; assert not {'torch', 'transformers', 'numpy'} & set(sys.modules)"
+    code = "import sys, sentiment.types; assert not {'torch', 'transformers'} & set(sys.modules)"
     subprocess.run([sys.executable, "-c", code], check=True, timeout=60)
