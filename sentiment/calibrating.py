@@ -5,8 +5,7 @@ for all labels (temperature scaling, Guo et al. 2017), one scale and a shift for
 2020), a scale and a shift for each (vector scaling; Platt's for yes/no heads). Scales and shifts have a
 normal prior, so that a label of which there are five rows is not bent to them.
 
-`logits`, `shares`, `truth` (0 or 1) and `weight` are (texts, labels); `weight` is 0 where the truth of a cell
-is not known.
+`logits`, `shares` and `truth` (0 or 1) are (texts, labels), of rows whose truth is known.
 """
 
 from __future__ import annotations
@@ -30,39 +29,32 @@ SPREAD = 0.5
 """Standard deviation of the priors: of a shift around 0, of a scale around 1 or what all labels share."""
 
 
-def calibrate(head: Head, logits: Array, truth: Array, weight: Array | None = None) -> Calibrated:
+def calibrate(head: Head, logits: Array, truth: Array) -> Calibrated:
     """The scale and shift that make the truth likeliest, in the simplest form that is not clearly beaten in
-    cross-validation, with thresholds by `thresholds`.
-
-    Rows of a head of kind "one" are left out where their first weight is 0. The same rows in the same order
-    give the same numbers.
+    cross-validation, with thresholds by `thresholds`. The same rows in the same order give the same numbers.
     """
-    weight = np.ones_like(truth) if weight is None else weight
-    if head.kind == "one":
-        known = weight[:, 0] > 0
-        logits, truth, weight = logits[known], truth[known], weight[known]
-    scale, shift = fit(head, best_form(head, logits, truth, weight), logits, truth, weight)
+    scale, shift = fit(head, best_form(head, logits, truth), logits, truth)
     shares = softmax(logits * scale + shift) if head.kind == "one" else sigmoid(logits * scale + shift)
     return Calibrated(
         head,
         tuple(round(float(each), 4) for each in scale),
         tuple(round(float(each), 4) for each in shift),
-        thresholds(head, shares, truth, weight),
+        thresholds(head, shares, truth),
     )
 
 
-def fit(head: Head, form: Form, logits: Array, truth: Array, weight: Array) -> tuple[Array, Array]:
+def fit(head: Head, form: Form, logits: Array, truth: Array) -> tuple[Array, Array]:
     """Scale and shift, (labels,) each, of one form."""
     labels = logits.shape[1]
-    scale, _ = _minimise(head, logits, truth, weight, torch.ones(1), torch.zeros(0))
+    scale, _ = _minimise(head, logits, truth, torch.ones(1), torch.zeros(0))
     if form == "temperature":
         return scale.expand(labels).numpy(), np.zeros(labels, np.float32)
     around = scale.expand(labels) if form == "vector" else scale
-    scale, shift = _minimise(head, logits, truth, weight, around, torch.zeros(labels))
+    scale, shift = _minimise(head, logits, truth, around, torch.zeros(labels))
     return scale.expand(labels).numpy(), shift.numpy()
 
 
-def best_form(head: Head, logits: Array, truth: Array, weight: Array) -> Form:
+def best_form(head: Head, logits: Array, truth: Array) -> Form:
     """The simplest form whose held-out loss no freer one beats by more than a standard error."""
     fold = np.arange(len(logits)) % FOLDS
     best, best_losses = FORMS[0], np.empty(0)
@@ -70,9 +62,9 @@ def best_form(head: Head, logits: Array, truth: Array, weight: Array) -> Form:
         losses = np.empty(len(logits))
         for k in range(FOLDS):
             rest, held = fold != k, fold == k
-            scale, shift = fit(head, form, logits[rest], truth[rest], weight[rest])
+            scale, shift = fit(head, form, logits[rest], truth[rest])
             honest = torch.from_numpy(logits[held] * scale + shift)
-            losses[held] = _losses(head, honest, truth[held], weight[held]).numpy()
+            losses[held] = _losses(head, honest, truth[held]).numpy()
         if form == FORMS[0]:
             best_losses = losses
         gain = best_losses - losses
@@ -81,39 +73,38 @@ def best_form(head: Head, logits: Array, truth: Array, weight: Array) -> Form:
     return best
 
 
-def _losses(head: Head, logits: Tensor, truth: Array, weight: Array) -> Tensor:
+def _losses(head: Head, logits: Tensor, truth: Array) -> Tensor:
     """Negative log likelihood of each text."""
-    wanted, counts = torch.from_numpy(truth), torch.from_numpy(weight)
+    wanted = torch.from_numpy(truth).to(logits.dtype)
     if head.kind == "one":
-        return functional.cross_entropy(logits, wanted, reduction="none") * counts[:, 0]
-    return functional.binary_cross_entropy_with_logits(logits, wanted, counts, reduction="none").sum(dim=1)
+        return functional.cross_entropy(logits, wanted, reduction="none")
+    return functional.binary_cross_entropy_with_logits(logits, wanted, reduction="none").sum(dim=1)
 
 
 def _minimise(
-    head: Head, logits: Array, truth: Array, weight: Array, around: Tensor, shift: Tensor
+    head: Head, logits: Array, truth: Array, around: Tensor, shift: Tensor
 ) -> tuple[Tensor, Tensor]:
     """Scale and shift, of the sizes of `around` and `shift`, from there on."""
-    x, scale, shift = (
-        torch.from_numpy(logits),
-        around.clone().requires_grad_(),
-        shift.clone().requires_grad_(),
+    x, around = torch.from_numpy(logits).double(), around.double()
+    scale, shift = around.clone().requires_grad_(), shift.double().requires_grad_()
+    optimiser = torch.optim.LBFGS(
+        [scale, shift], max_iter=200, tolerance_grad=1e-6, line_search_fn="strong_wolfe"
     )
-    optimiser = torch.optim.LBFGS([scale, shift], max_iter=200, line_search_fn="strong_wolfe")
 
     def closure() -> Tensor:
         optimiser.zero_grad()
         honest = x * scale + shift if len(shift) else x * scale
         far = (scale / around - 1).square().sum() + shift.square().sum()
-        loss = (_losses(head, honest, truth, weight).sum() + far / (2 * SPREAD**2)) / len(x)
+        loss = (_losses(head, honest, truth).sum() + far / (2 * SPREAD**2)) / len(x)
         loss.backward()  # type: ignore[no-untyped-call]
         return loss
 
     optimiser.step(closure)  # type: ignore[no-untyped-call]
-    return scale.detach(), shift.detach()
+    return scale.detach().float(), shift.detach().float()
 
 
 def thresholds(
-    head: Head, shares: Array, truth: Array, weight: Array, low: float = 0.2, high: float = 0.8
+    head: Head, shares: Array, truth: Array, low: float = 0.2, high: float = 0.8
 ) -> tuple[float, ...]:
     """Of each label, the share from which it is worth saying. A head of kind "one" has one for all: see
     `worth_saying`. One of kind "any": see `best_threshold`."""
@@ -121,11 +112,7 @@ def thresholds(
         best = shares.argmax(axis=1)
         right = truth[np.arange(len(truth)), best] > 0
         return (worth_saying(shares.max(axis=1), right),) * len(head.labels)
-    known = weight > 0
-    return tuple(
-        best_threshold(shares[known[:, j], j], truth[known[:, j], j], low, high)
-        for j in range(len(head.labels))
-    )
+    return tuple(best_threshold(shares[:, j], truth[:, j], low, high) for j in range(len(head.labels)))
 
 
 def best_threshold(shares: Array, truth: Array, low: float = 0.2, high: float = 0.8) -> float:

@@ -48,24 +48,11 @@ def test_the_simplest_form_that_does_it(
 ) -> None:
     logits, truth = drawn(head)
     bent = ((logits - np.array(shift)) / np.array(scale)).astype(np.float32)
-    assert best_form(head, bent, truth, np.ones_like(truth)) == form
+    assert best_form(head, bent, truth) == form
     found = calibrate(head, bent, truth)
     straight = bent * np.array(found.scale) + np.array(found.shift)
     assert np.abs(sigmoid(straight) - sigmoid(logits)).mean() < 0.03 or head.kind == "one"
     assert np.abs(softmax(straight) - softmax(logits)).mean() < 0.03 or head.kind == "any"
-
-
-@pytest.mark.parametrize("head", [ONE, ANY])
-def test_what_nobody_knows_does_not_count(head: Head) -> None:
-    logits, truth = drawn(head)
-    weight = np.ones_like(truth)
-    weight[::3] = 0
-    spoilt = truth.copy()
-    spoilt[::3] = spoilt[::3, ::-1]
-    known = weight[:, 0] > 0
-    whole, sound = calibrate(head, logits, spoilt, weight), calibrate(head, logits[known], truth[known])
-    assert whole.scale == pytest.approx(sound.scale, abs=0.05)
-    assert whole.thresholds == sound.thresholds
 
 
 def test_a_label_without_rows_stays_where_it_was() -> None:
