@@ -12,7 +12,7 @@ WORKERS ?= 2
 SOURCES := pyproject.toml constraints.txt $(shell find hub/web/assets -type f ! -path '*/node_modules/*' 2>/dev/null)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check format bench train servers constraints clean
+.PHONY: help demo test check format bench train evaluate servers constraints clean
 
 help: ## show this
 	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' Makefile
@@ -36,8 +36,11 @@ format: $(VENV)/installed-dev ## put the code in its form
 bench: $(VENV)/installed-dev servers ## measure; the results go to bench-results/
 	$(BIN)/python -m tests.servers -- $(BIN)/hub bench --postgres {postgres} --out bench-results/bench.json $(ARGS)
 
-train: $(VENV)/installed ## fit the model's heads anew from the data sets in DATA=../shared/data
+train: $(VENV)/installed-train ## train the model anew from the data sets in DATA=../shared/data
 	$(BIN)/python -m sentiment.train --data $(DATA) $(ARGS)
+
+evaluate: $(VENV)/installed-train ## measure the model beside others and write its card
+	$(BIN)/python -m sentiment.evaluate --data $(DATA) --json bench-results/evaluation.json --card $(ARGS)
 
 servers: $(VENV)/installed-dev ## say which servers the tests use; as root with apt, install what is missing
 	@$(BIN)/python -m tests.servers.install
@@ -51,7 +54,12 @@ $(VENV)/installed: $(BIN)/python $(SOURCES)
 
 $(VENV)/installed-dev: $(BIN)/python $(SOURCES)
 	$(BIN)/python .ci/torch_cpu.py
-	$(PIP) install -c constraints.txt -e '.[dev]'
+	$(PIP) install -c constraints.txt -e '.[dev,train]'
+	@touch $(VENV)/installed $(VENV)/installed-train $@
+
+$(VENV)/installed-train: $(BIN)/python $(SOURCES)
+	$(BIN)/python .ci/torch_cpu.py
+	$(PIP) install -c constraints.txt -e '.[train]'
 	@touch $(VENV)/installed $@
 
 $(BIN)/python:
@@ -67,7 +75,7 @@ constraints: ## renew constraints.txt from the newest releases
 	$(PYTHON) -m venv var/constraints
 	var/constraints/bin/python .ci/torch_cpu.py
 	grep '^torch==' constraints.txt > var/constraints/torch.txt
-	var/constraints/bin/python -m pip install -c var/constraints/torch.txt -e '.[dev]'
+	var/constraints/bin/python -m pip install -c var/constraints/torch.txt -e '.[dev,train]'
 	head -n 1 constraints.txt > var/constraints/new.txt
 	var/constraints/bin/python -m pip freeze --exclude-editable | sed 's/+cpu$$//' >> var/constraints/new.txt
 	mv var/constraints/new.txt constraints.txt
