@@ -23,6 +23,9 @@ ENGLISH = frozenset({"en"})
         ("لم تصل شحنتي بعد ولا أحد يرد", "ar"),
         ("मेरा पार्सल अभी तक नहीं आया है", "hi"),
         ("荷物がまだ届きません", "ja"),
+        ("mera parcel abhi tak nahi aaya, kab milega?", "hi"),
+        ("refund kab tak milega bhai, please check karo", "hi"),
+        ("Where is my KO shirt, and the yoga mat?", "en"),
         ("@jemand https://example.org/x Wo bleibt meine Bestellung denn nun?", "de"),
     ],
 )
@@ -54,3 +57,20 @@ def test_abstains_where_nobody_can_tell(text: str) -> None:
 )
 def test_when_a_model_of_english_objects(found: Language, reason: str | None) -> None:
     assert objection(found, ENGLISH) == reason
+
+
+def test_hindi_in_latin_letters_is_no_english() -> None:
+    found = identify(clean("paise wapas nahi mile aur app bhi nahi chal raha hai"))
+    assert objection(found, ENGLISH) == "language hi is not one the model was trained for"
+
+
+@pytest.mark.parametrize(
+    "text", ["ok", "no!", "nah mate", "danke", "DMed", "OMG ffs", "ty x", "Sonos Play 1", "8pm"]
+)
+def test_few_words_get_the_benefit_of_the_doubt(text: str) -> None:
+    assert objection(identify(clean(text)), ENGLISH) is None
+
+
+@pytest.mark.parametrize("text", ["muchas gracias", "merci beaucoup", "alles kaputt", "ありがとう"])
+def test_few_words_that_are_surely_foreign_do_not(text: str) -> None:
+    assert objection(identify(clean(text)), ENGLISH)
