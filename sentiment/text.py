@@ -16,6 +16,12 @@ _HANDLE = re.compile(r"(?<![\w@])@\w{1,64}(?:@[\w.-]{1,255}\w)?")
 _SPACE = re.compile(r"\s+")
 _BLOB = re.compile(r"(?<![\w+/=])(?=[\w+/=]{0,400}\d)[A-Za-z0-9+/=_-]{40,}")
 _PLACEHOLDER = re.compile(r"@user|\bhttp\b")
+# What the eye passes over: letters without end, bytes written out in hexadecimal, markup.
+_ENCODED = re.compile(
+    r"(?<![\w#])(?:[A-Za-z]{40,}|(?:(?:[\dA-Fa-f]{2}){1,4}(?:[ :.,-]{1,3}|$)){8,})|<[A-Za-z/!][^<>]{0,300}>"
+)
+_WORD = re.compile(r"(?<!\S)[^\W\d_]{2,39}(?=[.,:;!?]*(?:\s|$))")
+_LONGEST_NUMBER = 100
 _HASHTAG = re.compile(r"#(\w+)")
 _HUMP = re.compile(r"(?<=[a-z\d])(?=[A-Z])")
 _HELD_DOWN = re.compile(r"([^\W\d_])\1{3,}")
@@ -44,8 +50,15 @@ def clean(text: str) -> str:
 
 
 def is_blank(cleaned: str) -> bool:
-    """Whether a cleaned text says nothing: handles, links and punctuation, but no word, number or picture."""
-    return not any(c.isalnum() or unicodedata.category(c) == "So" for c in _PLACEHOLDER.sub(" ", cleaned))
+    """Whether a cleaned text says nothing: no word, number or picture beside handles, links and punctuation,
+    no word beside encoded data, or nothing but digits beyond what an order or a card needs."""
+    said = _PLACEHOLDER.sub(" ", cleaned)
+    bare = _ENCODED.sub(" ", said)
+    if bare != said:
+        return not _WORD.search(bare)
+    if any(c.isalpha() or unicodedata.category(c) == "So" for c in said):
+        return False
+    return len(cleaned) > _LONGEST_NUMBER or not any(c.isalnum() for c in said)
 
 
 def letters(cleaned: str) -> str:
