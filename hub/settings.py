@@ -11,6 +11,8 @@ from typing import Literal
 from pydantic import Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from sentiment.types import Precision
+
 
 class Settings(BaseSettings):
     """The defaults run everything in one process on one SQLite file under `home`; nothing needs to be set."""
@@ -48,6 +50,11 @@ class Settings(BaseSettings):
     )
     model_threads: int = Field(
         0, ge=0, description="CPU threads for the model; 0: as many as there are cores."
+    )
+    model_precision: Precision = Field(
+        "fp32",
+        description="`fp32`, or `bf16`: faster where the processor multiplies bfloat16 (elsewhere the same "
+        "as `fp32`, with a warning); a label in some hundreds differs.",
     )
     analysis_batch: int = Field(64, ge=1, le=1024, description="How many messages are scored together.")
     analysis_lease_seconds: int = Field(

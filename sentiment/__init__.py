@@ -17,6 +17,7 @@ from sentiment.types import (
     EmotionLabel,
     Intent,
     IntentLabel,
+    Precision,
     Scorer,
     Sentiment,
     SentimentLabel,
@@ -32,6 +33,7 @@ __all__ = [
     "EmotionLabel",
     "Intent",
     "IntentLabel",
+    "Precision",
     "Scorer",
     "Sentiment",
     "SentimentLabel",
@@ -40,18 +42,24 @@ __all__ = [
 ]
 
 
-def load(model: str = "default", intent_model: str | None = None, threads: int | None = None) -> Scorer:
+def load(
+    model: str = "default",
+    intent_model: str | None = None,
+    threads: int | None = None,
+    precision: Precision = "fp32",
+) -> Scorer:
     """Load a model, once per process (about five seconds of one core and 550 MB for the default).
 
     `model` is "default" (packaged, offline) or any Hugging Face sequence classification id or local folder
     whose labels can be read as negative, neutral and positive. `intent_model` is None (the default model
     brings its own intents; another abstains), "default", or a classifier whose labels are named as
     `INTENTS`. Ids are looked up in the local cache only, unless the environment says `HF_HUB_OFFLINE=0`.
-    `threads` sets torch's threads, for the whole process. Weights are read from safetensors only, and no
-    remote code runs.
+    `threads` sets torch's threads, for the whole process. `precision` is the default model's: "bf16" is
+    faster where the processor multiplies bfloat16; elsewhere it warns and reads in fp32. Weights are read
+    from safetensors only, and no remote code runs.
 
     Raises: sentiment.weights.WeightsError, sentiment.classifier.ClassifierError.
     """
     from sentiment.model import load as load_model
 
-    return load_model(model, intent_model, threads)
+    return load_model(model, intent_model, threads, precision)

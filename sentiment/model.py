@@ -13,12 +13,13 @@ import numpy as np
 import torch
 
 from sentiment.heads import Array, sigmoid, softmax
+from sentiment.inference import Inference
 from sentiment.language import Language, identify, objection
-from sentiment.network import pack
+from sentiment.network import WIDTH
 from sentiment.pieces import Pieces, by_size
 from sentiment.reader import Reader, Reading
 from sentiment.text import clean, is_blank
-from sentiment.types import EMOTIONS, INTENTS, SENTIMENTS, Analysis, Emotion, Intent, Sentiment
+from sentiment.types import EMOTIONS, INTENTS, SENTIMENTS, Analysis, Emotion, Intent, Precision, Sentiment
 from sentiment.weights import Calibrated, linear_heads, verify
 from sentiment.weights import load as load_network
 
@@ -26,11 +27,12 @@ from sentiment.weights import load as load_network
 class NetworkReader:
     """The shipped network. Safe to share between threads: it holds nothing that changes."""
 
-    def __init__(self) -> None:
+    def __init__(self, precision: Precision = "fp32") -> None:
         """Raises: sentiment.weights.WeightsError."""
         verify()
-        self._network, self._card = load_network()
-        self._linear = linear_heads(self._network)
+        network, self._card = load_network()
+        self._linear = linear_heads(network)
+        self._inference = Inference(network, precision)
         self._pieces = Pieces()
         self.name = self._card.version
         self.languages: frozenset[str] | None = frozenset(self._card.languages)
@@ -60,23 +62,15 @@ class NetworkReader:
         """What each head sees of each text (texts, heads, width), and the texts' embeddings (texts, width),
         of unit length.
 
-        Windows are read with their like in length; what is seen of a text does not depend on its
-        neighbours.
+        Texts are read with their like in size; what is seen of one does not depend on its neighbours.
         """
-        windows, owners = self._pieces.windows(cleaned)
-        by_text: list[list[int]] = [[] for _ in cleaned]
-        for window, owner in enumerate(owners):
-            by_text[owner].append(window)
-        sizes = [sum(len(windows[i]) for i in mine) for mine in by_text]
-        seen = np.empty((len(cleaned), len(self._card.heads), self._network.queries.shape[1]), np.float32)
-        embeddings = np.empty((len(cleaned), seen.shape[2]), np.float32)
-        with torch.inference_mode():
-            for batch in by_size(sizes):
-                mine = [(i, row) for row, text in enumerate(batch) for i in by_text[text]]
-                packed = pack([windows[i] for i, _ in mine], [row for _, row in mine], len(batch))
-                pooled, embedded = self._network(packed)
-                seen[batch] = pooled.numpy()
-                embeddings[batch] = embedded.numpy()
+        texts: list[list[list[int]]] = [[] for _ in cleaned]
+        for window, owner in zip(*self._pieces.windows(cleaned), strict=True):
+            texts[owner].append(window)
+        seen = np.empty((len(texts), len(self._card.heads), WIDTH), np.float32)
+        embeddings = np.empty((len(texts), WIDTH), np.float32)
+        for batch in by_size([sum(map(len, windows)) for windows in texts]):
+            seen[batch], embeddings[batch] = self._inference([texts[i] for i in batch])
         return seen, embeddings
 
 
@@ -200,17 +194,17 @@ class _Draft:
             self._reasons["intents"] = "none is likely enough"
 
 
-def load(model: str, intent_model: str | None, threads: int | None) -> MessageScorer:
+def load(model: str, intent_model: str | None, threads: int | None, precision: Precision) -> MessageScorer:
     """See `sentiment.load`."""
     if threads is not None:
         torch.set_num_threads(threads)
     if model == "default" and intent_model in (None, "default"):
-        return MessageScorer([NetworkReader()])
+        return MessageScorer([NetworkReader(precision)])
     from sentiment.classifier import IntentClassifier, SentimentClassifier
 
-    readers: list[Reader] = [NetworkReader() if model == "default" else SentimentClassifier(model)]
+    readers: list[Reader] = [NetworkReader(precision) if model == "default" else SentimentClassifier(model)]
     if intent_model == "default":
-        readers.append(NetworkReader())
+        readers.append(NetworkReader(precision))
     elif intent_model is not None:
         readers.insert(0, IntentClassifier(intent_model))
     return MessageScorer(readers)

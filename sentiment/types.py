@@ -63,6 +63,9 @@ EmotionLabel = Literal[
 """GoEmotions' names (Demszky et al. 2020)."""
 EMOTIONS: tuple[EmotionLabel, ...] = get_args(EmotionLabel)
 
+Precision = Literal["fp32", "bf16"]
+"""What the default model multiplies matrices in; all else is fp32."""
+
 
 @dataclass(frozen=True, slots=True)
 class Sentiment:

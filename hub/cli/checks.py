@@ -179,6 +179,7 @@ def check_model(settings: Settings) -> Iterator[Check]:
                 settings.model,
                 intent_model=settings.intent_model or None,
                 threads=settings.model_threads or None,
+                precision=settings.model_precision,
             )
     except HubError as error:
         remedy = (

@@ -56,7 +56,10 @@ def score(
         name = model or settings.model
         with loading_model(name):
             scorer = sentiment.load(
-                name, intent_model=settings.intent_model or None, threads=settings.model_threads or None
+                name,
+                intent_model=settings.intent_model or None,
+                threads=settings.model_threads or None,
+                precision=settings.model_precision,
             )
         # Who types wants an answer to each line.
         size = 1 if file == "-" and is_terminal() else BATCH
