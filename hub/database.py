@@ -12,6 +12,7 @@ from hashlib import sha256
 from pathlib import Path
 from threading import Lock
 from typing import Any
+from zlib import crc32
 
 from cryptography.fernet import Fernet
 from sqlalchemy import (
@@ -28,7 +29,9 @@ from sqlalchemy import (
     column,
     create_engine,
     event,
+    func,
     make_url,
+    select,
 )
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.ext.compiler import compiles
@@ -198,6 +201,15 @@ class Database:
 def nudge(session: Session, job: str) -> None:
     """Ask that `job` looks for work once this transaction is committed."""
     session.info.setdefault("nudges", {})[job] = True
+
+
+def take_turns(session: Session, what: str) -> None:
+    """Wait until no other transaction takes its turn at `what`, and have the others wait until ours ends.
+
+    On SQLite every writing transaction does.
+    """
+    if session.get_bind().dialect.name == "postgresql":
+        session.execute(select(func.pg_advisory_xact_lock(crc32(what.encode()))))
 
 
 def _engine(url: str) -> Engine:

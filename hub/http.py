@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from http import HTTPStatus
 from typing import Annotated, Any
 from urllib.parse import quote
@@ -60,19 +60,28 @@ def _token_user(
     session: SessionDep,
     credentials: Annotated[HTTPAuthorizationCredentials | None, Depends(bearer)],
 ) -> User:
-    if credentials is None:
-        raise Unauthorized("this needs a token: Authorization: Bearer hub_…")
-    user = user_of_token(session, credentials.credentials)
+    user = _of_token(session, credentials)
     _seen(request, session, user)
     return user
 
 
 def _page_user(request: Request, session: SessionDep) -> User:
+    user = _signed_in(request, session)
+    _seen(request, session, user)
+    return user
+
+
+def _of_token(session: Session, credentials: HTTPAuthorizationCredentials | None) -> User:
+    if credentials is None:
+        raise Unauthorized("this needs a token: Authorization: Bearer hub_…")
+    return user_of_token(session, credentials.credentials)
+
+
+def _signed_in(request: Request, session: Session) -> User:
     user = session.get(User, request.session.get("user_id", 0))
     if user is None or user.disabled_at is not None:
         request.session.clear()
         raise Unauthorized("sign in first")
-    _seen(request, session, user)
     return user
 
 
@@ -87,8 +96,32 @@ def _seen(request: Request, session: Session, user: User) -> None:
             heartbeat(session, user.id, now)
 
 
+def _token_caller(
+    hub: HubDep, credentials: Annotated[HTTPAuthorizationCredentials | None, Depends(bearer)]
+) -> User:
+    return _caller(hub, lambda session: _of_token(session, credentials))
+
+
+def _page_caller(request: Request, hub: HubDep) -> User:
+    return _caller(hub, lambda session: _signed_in(request, session))
+
+
+def _caller(hub: Hub, find: Callable[[Session], User]) -> User:
+    now = utcnow()
+    with hub.database.reading() as session:
+        user = find(session)
+        session.expunge(user)
+    if needs_heartbeat(user, now):
+        with hub.database.session() as session:
+            heartbeat(session, user.id, now)
+    return user
+
+
 ApiUser = Annotated[User, Depends(_token_user, scope="function")]
 PageUser = Annotated[User, Depends(_page_user, scope="function")]
+# The same for requests that ask the model: nobody's transaction is open while it thinks, and theirs is short.
+ApiCaller = Annotated[User, Depends(_token_caller, scope="function")]
+PageCaller = Annotated[User, Depends(_page_caller, scope="function")]
 
 
 def same_origin(request: Request) -> None:

@@ -9,6 +9,7 @@ import sentiment
 from hub import log, migrations
 from hub.clock import utcnow
 from hub.database import Database, EncryptedJson
+from hub.learning.versions import Version, Versions
 from hub.policies.service import activate, policy_text
 from hub.settings import Settings
 from sentiment.types import Scorer
@@ -21,18 +22,29 @@ class Hub:
         self.settings = settings
         EncryptedJson.use_key(settings.key)
         self.database = Database(settings.resolved_database_url, nudge=nudge)
+        self.versions = Versions(self.database)
         self._scorer: Scorer | None = None
         self._loading = Lock()
 
     @property
     def scorer(self) -> Scorer:
-        """The model. Raises whatever loading it raises, at every try anew."""
+        """The model with what it has learnt by now. Raises whatever loading it raises, at every try anew."""
+        return self.active_version().scorer
+
+    def active_version(self) -> Version:
+        """The version of the model that reads messages now; raises what loading the model raises."""
+        return self.versions.active(self.base_scorer)
+
+    @property
+    def base_scorer(self) -> Scorer:
+        """The model as it is shipped, or as the settings name it. Raises whatever loading it raises."""
         with self._loading:
             if self._scorer is None:
                 self._scorer = sentiment.load(
                     self.settings.model,
                     intent_model=self.settings.intent_model or None,
                     threads=self.settings.model_threads or None,
+                    precision=self.settings.model_precision,
                 )
             return self._scorer
 

@@ -42,3 +42,9 @@ def loading_model(name: str) -> Iterator[None]:
         yield
     except Exception as error:
         raise HubError(f"the model {name!r} cannot be loaded: {error}") from error
+
+
+def load_model(hub: Hub) -> None:
+    """Have the hub's model ready. Raises: HubError, which says why it cannot be."""
+    with loading_model(hub.settings.model):
+        _ = hub.base_scorer

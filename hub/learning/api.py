@@ -1,17 +1,34 @@
-"""Corrections for programs."""
+"""Corrections, taught intents and model versions for programs."""
 
 from __future__ import annotations
 
+from datetime import datetime
+from typing import Annotated, Any
+
 from fastapi import APIRouter
-from pydantic import BaseModel
+from pydantic import AwareDatetime, BaseModel, Field
+from sqlalchemy.orm import Session
 
 from hub.clock import utcnow
 from hub.conversations.api import CorrectionOut, MessageOut, correction_out, message_out
 from hub.conversations.models import Message
 from hub.conversations.queries import find_message
-from hub.http import ApiUser, RowId, SessionDep
+from hub.errors import NotFound
+from hub.http import ApiCaller, ApiUser, HubDep, RowId, SessionDep
 from hub.learning.corrections import all_corrections, correct, find_correction, withdraw
-from sentiment.types import IntentLabel, SentimentLabel
+from hub.learning.models import ModelVersion, Reanalysis, TaughtIntentRow
+from hub.learning.queries import (
+    count_corrections,
+    find_intent,
+    intents_at_work,
+    latest_reanalysis,
+    list_versions,
+)
+from hub.learning.reanalysis import start_reanalysis, stop_reanalysis
+from hub.learning.service import forget, teach, use
+from hub.learning.versions import named_id
+from hub.runtime import Hub
+from sentiment.types import INTENTS, IntentLabel, SentimentLabel
 
 router = APIRouter(tags=["learning"])
 
@@ -25,6 +42,84 @@ class CorrectionIn(BaseModel):
 
 class CorrectionList(BaseModel):
     items: list[CorrectionOut]
+
+
+class IntentIn(BaseModel):
+    """An intent to be taught: a name, and five or more messages that have it."""
+
+    name: Annotated[str, Field(max_length=200)]
+    examples: Annotated[list[str], Field(max_length=1000)]
+
+
+class TaughtOut(BaseModel):
+    name: str
+    by: str | None
+    at: datetime
+    examples: list[str]
+
+
+class IntentList(BaseModel):
+    """`known` are the intents that the model brings with it."""
+
+    known: list[str]
+    taught: list[TaughtOut]
+
+
+class VersionOut(BaseModel):
+    """What was learnt up to here, on top of the shipped model `base`; made out of version `parent` (null: of
+    the shipped model). `figures` are what was measured before and after."""
+
+    id: int
+    active: bool
+    parent: int | None
+    base: str
+    kind: str
+    note: str
+    figures: dict[str, Any]
+    intents: int
+    by: str | None
+    at: datetime
+
+
+class ReanalysisOut(BaseModel):
+    """Messages being read again by the version at work, or that were; `skipped` ones kept their analysis."""
+
+    since: datetime | None
+    until: datetime | None
+    total: int
+    done: int
+    skipped: int
+    started_at: datetime
+    finished_at: datetime | None
+    stopped: bool
+
+
+class CorrectionCountsOut(BaseModel):
+    messages: int
+    sentiments: int
+    intents: int
+
+
+class ModelOut(BaseModel):
+    """`active` is the version that reads messages, null for the model as it is shipped."""
+
+    active: int | None
+    versions: list[VersionOut]
+    corrections: CorrectionCountsOut
+    reanalysis: ReanalysisOut | None
+
+
+class UseIn(BaseModel):
+    """A version by its number, or `base` for the model as it is shipped."""
+
+    version: str
+
+
+class ReanalysisIn(BaseModel):
+    """Messages sent from `since` to before `until`; without them all."""
+
+    since: AwareDatetime | None = None
+    until: AwareDatetime | None = None
 
 
 @router.post("/messages/{message_id}/corrections", status_code=201)
@@ -47,3 +142,124 @@ def delete_correction(user: ApiUser, session: SessionDep, correction_id: RowId) 
     correction = find_correction(session, correction_id)
     withdraw(session, correction, utcnow())
     return message_out(session.get_one(Message, correction.message_id))
+
+
+@router.get("/intents")
+def get_intents(user: ApiUser, session: SessionDep) -> IntentList:
+    """The intents that messages are read for."""
+    return IntentList(known=list(INTENTS), taught=[taught_out(each) for each in intents_at_work(session)])
+
+
+@router.post("/intents", status_code=201)
+def post_intent(user: ApiCaller, hub: HubDep, body: IntentIn) -> TaughtOut:
+    """Teach an intent by example messages. It is at work from the next message on, in every process."""
+    teach(hub, body.name, body.examples, user_id=user.id)
+    return _taught(hub, body.name)
+
+
+@router.get("/intents/{name:path}")
+def get_intent(user: ApiUser, session: SessionDep, name: str) -> TaughtOut:
+    """A taught intent with its examples."""
+    return taught_out(find_intent(session, name))
+
+
+@router.delete("/intents/{name:path}")
+def delete_intent(user: ApiCaller, hub: HubDep, name: str) -> IntentList:
+    """Let the model know a taught intent no more; those that are left. An older version still knows it."""
+    forget(hub, name, user_id=user.id)
+    with hub.database.reading() as session:
+        return get_intents(user, session)
+
+
+@router.get("/model")
+def get_model(user: ApiUser, session: SessionDep) -> ModelOut:
+    """What the model has learnt, version by version, the newest first."""
+    return model_out(session)
+
+
+@router.put("/model/active")
+def put_active(user: ApiUser, session: SessionDep, body: UseIn) -> ModelOut:
+    """Put a version to work, from the next message on, in every process."""
+    use(session, named_id(session, body.version))
+    return model_out(session)
+
+
+@router.get("/model/reanalysis")
+def get_reanalysis(user: ApiUser, session: SessionDep) -> ReanalysisOut:
+    """How far the reading of stored messages is. 404 where there never was one."""
+    latest = latest_reanalysis(session)
+    if latest is None:
+        raise NotFound("no messages were read again yet")
+    return reanalysis_out(latest)
+
+
+@router.post("/model/reanalysis", status_code=202)
+def post_reanalysis(user: ApiUser, session: SessionDep, body: ReanalysisIn) -> ReanalysisOut:
+    """Have stored messages read again by the version at work; new messages go before them."""
+    return reanalysis_out(
+        start_reanalysis(session, user=user, since=body.since, until=body.until, now=utcnow())
+    )
+
+
+@router.delete("/model/reanalysis")
+def delete_reanalysis(user: ApiUser, session: SessionDep) -> ReanalysisOut:
+    """Stop it; what was read again stays."""
+    return reanalysis_out(stop_reanalysis(session, utcnow()))
+
+
+def model_out(session: Session) -> ModelOut:
+    """The model as the API and `hub model list --json` show it."""
+    versions = list_versions(session)
+    latest = latest_reanalysis(session)
+    counts = count_corrections(session)
+    return ModelOut(
+        active=next((each.id for each in versions if each.active), None),
+        versions=[version_out(each) for each in versions],
+        corrections=CorrectionCountsOut.model_validate(counts, from_attributes=True),
+        reanalysis=reanalysis_out(latest) if latest else None,
+    )
+
+
+def version_out(version: ModelVersion) -> VersionOut:
+    """A version as the API shows it."""
+    return VersionOut(
+        id=version.id,
+        active=version.active,
+        parent=version.parent_id,
+        base=version.base,
+        kind=version.kind,
+        note=version.note,
+        figures=version.figures,
+        intents=len(version.intent_ids),
+        by=version.user.name if version.user else None,
+        at=version.created_at,
+    )
+
+
+def taught_out(intent: TaughtIntentRow) -> TaughtOut:
+    """A taught intent as the API shows it."""
+    return TaughtOut(
+        name=intent.name,
+        by=intent.user.name if intent.user else None,
+        at=intent.created_at,
+        examples=[example.text for example in intent.examples],
+    )
+
+
+def reanalysis_out(each: Reanalysis) -> ReanalysisOut:
+    """A re-analysis as the API shows it."""
+    return ReanalysisOut(
+        since=each.since,
+        until=each.until,
+        total=each.total,
+        done=each.done,
+        skipped=each.skipped,
+        started_at=each.created_at,
+        finished_at=each.finished_at,
+        stopped=each.stopped,
+    )
+
+
+def _taught(hub: Hub, name: str) -> TaughtOut:
+    with hub.database.reading() as session:
+        return taught_out(find_intent(session, " ".join(name.split())))

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 
 from sqlalchemy import select
@@ -89,20 +90,32 @@ def all_corrections(session: Session, message_id: int) -> Sequence[Correction]:
     ).all()
 
 
+@dataclass(frozen=True, slots=True)
+class Right:
+    """What people said last of a message: its sentiment, its intents; None on what nobody spoke."""
+
+    sentiment: str | None = None
+    intents: Sequence[str] | None = None
+
+
+def what_is_right(session: Session, message_ids: Collection[int] | None = None) -> dict[int, Right]:
+    """The newest word on each matter by message, of all messages that were corrected, or of some."""
+    query = select(Correction).where(Correction.withdrawn_at.is_(None)).order_by(Correction.id)
+    if message_ids is not None:
+        query = query.where(Correction.message_id.in_(message_ids))
+    found: dict[int, Right] = {}
+    for each in session.scalars(query):
+        before = found.get(each.message_id, Right())
+        found[each.message_id] = Right(each.sentiment or before.sentiment, each.intents or before.intents)
+    return found
+
+
 def keep_corrections(session: Session, rows: Sequence[AnalysisRow]) -> None:
-    """Let what people said of these messages count over a model's word: the newest on each matter."""
-    found = session.scalars(
-        select(Correction)
-        .where(Correction.message_id.in_([row.message_id for row in rows]), Correction.withdrawn_at.is_(None))
-        .order_by(Correction.id)
-    )
-    words: dict[int, tuple[str | None, Sequence[str] | None]] = {}
-    for each in found:
-        sentiment, intents = words.get(each.message_id, (None, None))
-        words[each.message_id] = (each.sentiment or sentiment, each.intents or intents)
+    """Let what people said of these messages count over a model's word."""
+    found = what_is_right(session, [row.message_id for row in rows])
     for row in rows:
-        if row.message_id in words:
-            analyses.correct(row, *words[row.message_id])
+        if right := found.get(row.message_id):
+            analyses.correct(row, right.sentiment, right.intents)
         else:
             analyses.uncorrect(row)
 

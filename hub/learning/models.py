@@ -13,7 +13,7 @@ from hub.database import Base, JsonColumn, UtcDateTime
 
 Kind = Literal["calibrate", "refit", "teach", "forget"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
-LONGEST_NAME = 50
+LONGEST_NAME = 100
 
 
 def _partial(name: str, *columns: str, where: str, unique: bool = False) -> Index:

@@ -44,9 +44,9 @@ document.addEventListener("htmx:beforeOnLoad", ({ detail, target }) => {
   // What was refused comes back as the page with a notice of kind "bad".
   if (!field || detail.xhr.status >= 400 || detail.xhr.responseText.includes('data-kind="bad"')) return;
   localStorage.removeItem(key(field));
-  field.value = "";
+  field.form.reset();
   // The keys mean acts again: n goes on to the next.
-  document.querySelector("[data-thread]").focus({ preventScroll: true });
+  document.querySelector("[data-thread]")?.focus({ preventScroll: true });
 });
 document.addEventListener("htmx:afterSettle", restore);
 

@@ -5,7 +5,7 @@ import { Idiomorph } from "idiomorph/htmx";
 // What the reader has opened, chosen or written is theirs: news from the server leaves it alone.
 const ours = {
   open: (node) => node.tagName !== "DETAILS",
-  value: (node) => node.tagName !== "TEXTAREA",
+  value: (node) => !node.matches("textarea, [data-keep]"),
   checked: (node) => !node.closest("details[open]"),
   "data-view": () => false,
 };

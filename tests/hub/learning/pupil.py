@@ -1,0 +1,60 @@
+"""The model that knows three words, with what it takes to learn: it sees texts as bags of words."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from zlib import crc32
+
+import numpy as np
+
+from sentiment.adaptation import Adaptation, AdaptationError, Seen
+from sentiment.heads import Array
+from sentiment.types import Analysis
+from tests.factories import WordScorer
+
+WIDTH = 64
+LUGGAGE = (
+    "my suitcase never arrived",
+    "where is the bag I checked in",
+    "luggage lost between two flights",
+    "nobody at the belt had my trolley",
+    "still no trace of our rucksack",
+)
+
+
+class Pupil(WordScorer):
+    """Implements `hub.learning.versions.Adaptable`; `foreign` is a language that it does not read."""
+
+    def __init__(self, name: str = "words-1", adaptation: Adaptation | None = None) -> None:
+        self.name = name
+        self.adaptation = adaptation or Adaptation()
+
+    def see(self, texts: Sequence[str]) -> Seen:
+        """Embeddings only: all that a taught intent needs."""
+        objections = tuple("written in a foreign language" if "foreign" in text else None for text in texts)
+        return Seen(bags(texts), {}, {}, {}, objections)
+
+    def adapted(self, adaptation: Adaptation, name: str) -> Pupil:
+        """Raises: AdaptationError for one that refits heads, of which there are none."""
+        if adaptation.heads:
+            raise AdaptationError("made for another model")
+        return Pupil(name, adaptation)
+
+    def score(self, texts: Sequence[str]) -> list[Analysis]:
+        """As without lessons, and with the intents that it was taught."""
+        taught = self.adaptation.taught.find(bags(texts))
+        return [
+            replace(said, model=self.name, taught=found)
+            for said, found in zip(super().score(texts), taught, strict=True)
+        ]
+
+
+def bags(texts: Sequence[str]) -> Array:
+    """Bags of words (texts, WIDTH), of unit length."""
+    found = np.zeros((len(texts), WIDTH), np.float32)
+    for row, text in enumerate(texts):
+        for word in text.lower().split() or ["nothing"]:
+            found[row, crc32(word.encode()) % WIDTH] += 1
+    unit: Array = found / np.linalg.norm(found, axis=1, keepdims=True)
+    return unit
