@@ -1,4 +1,4 @@
-"""What a customer wrote now, apart from quoted history, signature and reply marks.
+"""What a customer wrote now, apart from quoted history, footer and reply marks.
 
 Read line by line, in time proportional to the text. The parsers that there are match whole mails by regular
 expressions: a line of 24,000 characters takes them half a minute, and a list with hyphens or "Thanks, but it
@@ -10,6 +10,8 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+
+from hub.conversations.footers import footer
 
 LONGEST_SUBJECT = 1000
 # A longer text is no mail that somebody wrote.
@@ -46,18 +48,15 @@ _HEADER = re.compile(
     re.IGNORECASE | re.VERBOSE,
 )
 _HEADER_LINES = 6
-# What a telephone adds of its own.
-_SENT_FROM = re.compile(
-    r"(?:Sent from|Get Outlook for|Gesendet von|Von meinem .{1,40} gesendet|Envoyé (?:de|depuis)"
-    r"|Enviado desde|Enviado do|Inviato da|Verzonden vanaf|Skickat från|Wysłane z)\b.{0,80}",
-    re.IGNORECASE,
+# Where a mail program left a picture out.
+_PICTURE = re.compile(
+    r"!?\[(?:cid|image|inline image|bild|imagen?|immagine|afbeelding)\b[^\]\n]{0,300}\]", re.IGNORECASE
 )
-_LONGEST_SIGNATURE = 10
 
 
 @dataclass(frozen=True, slots=True)
 class Parts:
-    """`said` is new; `quoted` the signature and the history below it, empty where there is none."""
+    """`said` is new; `quoted` what stands below it, footer and history, empty where there is none."""
 
     said: str
     quoted: str
@@ -69,25 +68,33 @@ def split_quoted(text: str) -> Parts:
     if len(lines) > MOST_LINES:
         return Parts(text, "")
     bare = [line.strip() for line in lines]
-    end = _signature(bare, _history(bare))
+    history = _history(bare)
+    end = footer(bare, history)
+    if history == len(bare) and not any(bare[end:]):
+        return Parts(text, "")
     said = "".join(lines[:end]).rstrip()
-    if end == len(lines) or not said.strip():
+    if not said.strip():
         return Parts(text, "")
     return Parts(said, "".join(lines[end:]).strip("\r\n"))
 
 
 def own_words(text: str) -> str:
-    """What is left of a mail's text without history, signature, and what is quoted between answers."""
+    """What is left of a mail's text without history, footer, what is quoted between answers, and the marks
+    of pictures; of a mail that was passed on without a word, what was passed on."""
     said = split_quoted(text).said
-    bare = [line.strip() for line in said.splitlines()]
+    bare = [line.strip() for line in _PICTURE.sub(" ", said).splitlines()]
     kept: list[str] = []
     at = 0
     while at < len(bare):
         intro = _intro_lines(bare, at)
         if intro and bare[at + intro : at + intro + 1] and bare[at + intro].startswith(">"):
             at += intro
-        elif bare[at].startswith(">"):
+        elif bare[at].startswith(">") or _SEPARATOR.fullmatch(bare[at][:100]):
             at += 1
+        elif _is_header_block(bare, at):
+            at += 1
+            while at < len(bare) and _HEADER.match(bare[at]):
+                at += 1
         else:
             kept.append(bare[at])
             at += 1
@@ -156,19 +163,3 @@ def _intro_lines(bare: Sequence[str], at: int) -> int:
 def _quotes_next(bare: Sequence[str], at: int) -> bool:
     following = next((line for line in bare[at : at + 3] if line), "")
     return following.startswith(">")
-
-
-def _signature(bare: Sequence[str], end: int) -> int:
-    """Where the signature above the history begins; `end` where there is none."""
-    while end and not bare[end - 1]:
-        end -= 1
-    begins = end
-    for at in range(max(0, end - _LONGEST_SIGNATURE - 1), end):
-        if bare[at] == "--":
-            begins = at
-            break
-    while begins and not bare[begins - 1]:
-        begins -= 1
-    if begins and _SENT_FROM.fullmatch(bare[begins - 1][:200]):
-        begins -= 1
-    return begins if begins < end or end < len(bare) else len(bare)
