@@ -34,7 +34,7 @@ def bench(
     out: Annotated[Path | None, typer.Option(help="Write the figures to this file as JSON too.")] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Measure the hub on this machine: scoring, ingest, webhook to queue, and `next`.
+    """Measure the hub on this machine: the model, ingest, webhook to queue, and `next`.
 
     Everything is stored in a temporary folder on the disk of the current folder, and removed. Goals are
     ratios and bounds taken in one run; exit status 1 where one is missed.
@@ -61,19 +61,15 @@ def bench(
 
 def _measure(parts: tuple[str, ...], folder: Path, postgres: str, quick: bool) -> Iterator[Figure]:
     from hub.bench.claims import bench_claims
-    from hub.bench.figures import Figure, at_least
-    from hub.bench.flow import bench_ingest, bench_webhook, sample_texts
+    from hub.bench.flow import bench_ingest, bench_webhook
+    from hub.bench.scoring import bench_scoring
     from hub.runtime import Hub
     from hub.settings import Settings
 
     if "scoring" in parts:
-        from sentiment.bench import measure
-
-        say("scoring: the model beside three pipelines")
-        speed = measure(sample_texts(100 if quick else 400))
-        yield Figure("scoring", "one pass, all heads, one thread", speed.scorer, "messages/s")
-        yield Figure("scoring", "three pipelines, one at a time, one thread", speed.pipelines, "messages/s")
-        yield at_least("scoring", "one pass against the pipelines", speed.scorer / speed.pipelines, "×", 3)
+        yield from bench_scoring(100 if quick else 400, say)
+    if parts == ("scoring",):
+        return
     for url in ["", postgres] if postgres else [""]:
         home = folder / ("postgres" if url else "sqlite")
         settings = Settings(home=home, database_url=url, broker_url="", model_threads=0)
