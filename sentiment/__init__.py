@@ -15,6 +15,7 @@ from sentiment.types import (
     Analysis,
     Emotion,
     EmotionLabel,
+    Explanation,
     Intent,
     IntentLabel,
     Precision,
@@ -22,6 +23,7 @@ from sentiment.types import (
     Sentiment,
     SentimentLabel,
     TaughtIntent,
+    Word,
 )
 
 __all__ = [
@@ -31,6 +33,7 @@ __all__ = [
     "Analysis",
     "Emotion",
     "EmotionLabel",
+    "Explanation",
     "Intent",
     "IntentLabel",
     "Precision",
@@ -38,6 +41,7 @@ __all__ = [
     "Sentiment",
     "SentimentLabel",
     "TaughtIntent",
+    "Word",
     "load",
 ]
 

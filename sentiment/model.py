@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import torch
 
+from sentiment.explain import CannotExplain, explain
 from sentiment.heads import Array, sigmoid, softmax
 from sentiment.inference import Inference
 from sentiment.language import Language, identify, objection
@@ -19,7 +20,17 @@ from sentiment.network import WIDTH
 from sentiment.pieces import Pieces, by_size
 from sentiment.reader import Reader, Reading
 from sentiment.text import clean, is_blank
-from sentiment.types import EMOTIONS, INTENTS, SENTIMENTS, Analysis, Emotion, Intent, Precision, Sentiment
+from sentiment.types import (
+    EMOTIONS,
+    INTENTS,
+    SENTIMENTS,
+    Analysis,
+    Emotion,
+    Explanation,
+    Intent,
+    Precision,
+    Sentiment,
+)
 from sentiment.weights import Calibrated, linear_heads, verify
 from sentiment.weights import load as load_network
 
@@ -104,6 +115,24 @@ class MessageScorer:
                 drafts[i].take(reader, found, row)
         return [draft.finish(self.name) for draft in drafts]
 
+    def explain(self, text: str, head: str = "sentiment", label: str | None = None) -> Explanation:
+        """See `sentiment.explain.explain`. A text that is read is explained where its label was not sure
+        enough to be said, too. Raises: CannotExplain."""
+        cleaned = clean(text)
+        language = identify(cleaned)
+        objections = [_objection(cleaned, language, reader) for reader in self._readers]
+        readers = [each for each, why in zip(self._readers, objections, strict=True) if why is None]
+        if not readers:
+            raise CannotExplain(f"{head}: {objections[0]}")
+        return explain(readers, text, head, label)
+
+
+def _objection(cleaned: str, language: Language, reader: Reader) -> str | None:
+    """Why the reader should not speak of a text; None where it may."""
+    if is_blank(cleaned):
+        return "nothing was written"
+    return objection(language, reader.languages) if reader.languages is not None else None
+
 
 class _Draft:
     """What is known so far of one message, and why the rest is not."""
@@ -121,9 +150,7 @@ class _Draft:
             self._reasons["language"] = "too little to tell it from" if language.words else "no words"
 
     def may_read(self, cleaned: str, reader: Reader) -> bool:
-        reason = "nothing was written" if is_blank(cleaned) else None
-        if reason is None and reader.languages is not None:
-            reason = objection(self._language, reader.languages)
+        reason = _objection(cleaned, self._language, reader)
         if reason:
             if self._sentiment is None:
                 self._reasons["sentiment"] = reason

@@ -37,9 +37,7 @@ def clean(text: str) -> str:
     The placeholders are TweetEval's, which the heads are trained on. The result is at most `MAX_CHARS` long
     (before decoding; entities only shrink).
     """
-    if len(text) > MAX_CHARS:
-        tail = MAX_CHARS // 4
-        text = f"{text[: MAX_CHARS - tail - 1]} {text[-tail:]}"
+    text = " ".join(text[start:end] for start, end in kept(text))
     text = unicodedata.normalize("NFC", html.unescape(text))
     text = "".join(c if c in _JOINERS or unicodedata.category(c) not in _UNSEEN else " " for c in text)
     text = _LINK.sub("http", text)
@@ -47,6 +45,14 @@ def clean(text: str) -> str:
     text = _HANDLE.sub("@user", text)
     text = _BLOB.sub(" ", text)
     return _SPACE.sub(" ", text).strip()
+
+
+def kept(text: str) -> tuple[tuple[int, int], ...]:
+    """Where in `text` that stands which is read: all of it, or of a long one its beginning and its end."""
+    if len(text) <= MAX_CHARS:
+        return ((0, len(text)),)
+    tail = MAX_CHARS // 4
+    return ((0, MAX_CHARS - tail - 1), (len(text) - tail, len(text)))
 
 
 def is_blank(cleaned: str) -> bool:

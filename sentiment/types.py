@@ -129,6 +129,43 @@ class Analysis:
     embedding: NDArray[np.float32] | None = field(default=None, compare=False, repr=False)
 
 
+@dataclass(frozen=True, slots=True)
+class Word:
+    """Some of a text as it was written, `text[start:end]` of it: a word, a picture, a passage of a long text.
+
+    `contribution` is what it adds to the log odds of a label; below 0 it speaks against it.
+    """
+
+    start: int
+    end: int
+    text: str
+    contribution: float
+
+
+@dataclass(frozen=True, slots=True)
+class Explanation:
+    """Why `model` holds `label` for as likely as it does: `words`, in the order of the text.
+
+    `head` is one of `sentiment.heads.PRODUCT`. `confidence` is the label's probability, whether that is
+    enough to say it or not, `total` its natural log odds, and `baseline` those of a text without words. Words
+    work together, so that contributions need not add up to the difference of the two.
+    """
+
+    model: str
+    head: str
+    label: str
+    confidence: float
+    total: float
+    baseline: float
+    words: tuple[Word, ...]
+
+    def strength(self, word: Word) -> int:
+        """How much a word matters beside the one that matters most: 3, 2, 1, or 0 for hardly at all."""
+        most = max(abs(each.contribution) for each in self.words)
+        bounds = (0.15 * most, 0.4 * most, 0.7 * most)
+        return sum(abs(word.contribution) >= max(bound, 0.1) for bound in bounds)
+
+
 class Scorer(Protocol):
     """A loaded model. `name` is its version, stored with every analysis."""
 
@@ -136,3 +173,7 @@ class Scorer(Protocol):
 
     def score(self, texts: Sequence[str]) -> list[Analysis]:
         """One analysis per text, in order. Any Unicode is fine; empty texts are abstained on."""
+
+    def explain(self, text: str, head: str = "sentiment", label: str | None = None) -> Explanation:
+        """Which words moved `label` of `head`; the likeliest label where none is named. Raises:
+        sentiment.explain.CannotExplain, where no model reads the text, or none has such a label."""
