@@ -28,7 +28,7 @@ ACTIVE = "active"
 
 
 @runtime_checkable
-class Adaptable(Scorer, Protocol):
+class Adaptable(Protocol):
     """A scorer that can learn; see `sentiment.model.MessageScorer`."""
 
     def see(self, texts: Sequence[str]) -> Seen:

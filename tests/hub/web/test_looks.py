@@ -18,9 +18,11 @@ from hub.clock import utcnow
 from hub.conversations import service
 from hub.conversations.service import get_conversation
 from hub.inbox.service import receive
+from hub.learning.service import forget, teach
 from hub.settings import Settings
 from tests import factories
 from tests.factories import inbound
+from tests.hub.learning.pupil import LUGGAGE, Pupil
 from tests.hub.web.conftest import Opened, sign_in
 from tests.hub.web.serving import ServedHub
 
@@ -56,6 +58,7 @@ PAGES = (
     "/response-times",
     "/channels",
     "/rejects",
+    "/model",
     "/no-such-page",
 )
 CHARTS = {
@@ -133,6 +136,10 @@ def _live(served: ServedHub) -> None:
             "posts-of-november.jsonl:17",
         )
         receive(session, chirp.id, Batch((raw,)), now)
+    served._hub._scorer = Pupil()
+    teach(served._hub, "Lost luggage", LUGGAGE, user_id=alex.id)
+    forget(served._hub, "lost luggage", user_id=None)
+    teach(served._hub, "Luggage that never came, or came late", LUGGAGE, user_id=None)
 
 
 def _audit(page: Page, *rules: str) -> list[str]:
