@@ -12,6 +12,8 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import torch
 
+from sentiment.adaptation import Adaptation, AdaptationError, Affine, LinearHead, Seen
+from sentiment.adapted import AdaptedReader
 from sentiment.explain import CannotExplain, explain
 from sentiment.heads import Array, sigmoid, softmax
 from sentiment.inference import Inference
@@ -30,6 +32,7 @@ from sentiment.types import (
     Intent,
     Precision,
     Sentiment,
+    TaughtIntent,
 )
 from sentiment.weights import Calibrated, linear_heads, verify
 from sentiment.weights import load as load_network
@@ -50,6 +53,16 @@ class NetworkReader:
         self.thresholds: Mapping[str, tuple[float, ...]] = {
             each.head.name: each.thresholds for each in self._card.heads
         }
+
+    @property
+    def heads(self) -> Mapping[str, LinearHead]:
+        """As they are shipped, in the order of what `see` gives."""
+        found = {}
+        for each in self._card.heads:
+            plain = LinearHead(each.head, *self._linear[each.head.name], each.thresholds)
+            honest = Affine(np.array(each.scale, np.float32), np.array(each.shift, np.float32))
+            found[each.head.name] = plain.mapped(honest)
+        return found
 
     def read(self, cleaned: Sequence[str]) -> Reading:
         seen, embeddings = self.see(cleaned)
@@ -97,8 +110,9 @@ class MessageScorer:
     The first reader's word on a head counts.
     """
 
-    def __init__(self, readers: Sequence[Reader]) -> None:
-        self.name = "+".join(reader.name for reader in readers)
+    def __init__(self, readers: Sequence[Reader], name: str | None = None) -> None:
+        """`name` is the version's, by default those of the readers together."""
+        self.name = "+".join(reader.name for reader in readers) if name is None else name
         self._readers = tuple(readers)
 
     def score(self, texts: Sequence[str]) -> list[Analysis]:
@@ -123,8 +137,34 @@ class MessageScorer:
         objections = [_objection(cleaned, language, reader) for reader in self._readers]
         readers = [each for each, why in zip(self._readers, objections, strict=True) if why is None]
         if not readers:
-            raise CannotExplain(f"{head}: {objections[0]}")
+            raise CannotExplain(objections[0])
         return explain(readers, text, head, label)
+
+    def see(self, texts: Sequence[str]) -> Seen:
+        """What the default network sees of the texts and says of them, as it stands: what an adaptation is
+        learnt from. Raises: AdaptationError, where another model reads in its place."""
+        reader = self._adaptable
+        cleaned = [clean(text) for text in texts]
+        return reader.look(cleaned, [_objection(text, identify(text), reader) for text in cleaned])
+
+    def adapted(self, adaptation: Adaptation, name: str) -> MessageScorer:
+        """The shipped model, with this adaptation in place of any that this one has, under another name; the
+        loaded network is shared. Raises: AdaptationError, where it was made for another model, or another
+        model reads in the default one's place."""
+        new = AdaptedReader(self._adaptable.shipped, adaptation, name)
+        replaced = [
+            new if isinstance(each, NetworkReader | AdaptedReader) else each for each in self._readers
+        ]
+        return MessageScorer(replaced, name)
+
+    @property
+    def _adaptable(self) -> AdaptedReader:
+        for reader in self._readers:
+            if isinstance(reader, AdaptedReader):
+                return reader
+            if isinstance(reader, NetworkReader):
+                return AdaptedReader(reader, Adaptation(), reader.name)
+        raise AdaptationError(f"{self.name} has no embeddings to learn from; the default model has")
 
 
 def _objection(cleaned: str, language: Language, reader: Reader) -> str | None:
@@ -145,6 +185,7 @@ class _Draft:
         self._sarcasm: float | None = None
         self._reply: float | None = None
         self._embedding: Array | None = None
+        self._taught: tuple[TaughtIntent, ...] = ()
         self._reasons: dict[str, str] = {}
         if language.code is None:
             self._reasons["language"] = "too little to tell it from" if language.words else "no words"
@@ -174,6 +215,8 @@ class _Draft:
             self._reply = float(shares["reply"][0])
         if self._embedding is None and found.embeddings is not None:
             self._embedding = found.embeddings[row]
+        if found.taught is not None:
+            self._taught = found.taught[row]
 
     def finish(self, name: str) -> Analysis:
         if self._sentiment is None:
@@ -190,6 +233,7 @@ class _Draft:
             emotion=self._emotion,
             sarcasm=self._sarcasm,
             expects_reply=self._reply,
+            taught=self._taught,
             embedding=self._embedding,
         )
 

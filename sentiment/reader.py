@@ -7,16 +7,18 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from sentiment.heads import Array
+from sentiment.types import TaughtIntent
 
 
 @dataclass(frozen=True, slots=True)
 class Reading:
     """Of a list of texts: `shares` (texts, labels) of each head that was read, calibrated, by head name
     (`sentiment.heads.PRODUCT`); `embeddings` (texts, width) of unit length, None from a model that has
-    none."""
+    none; `taught` intents, None from a model that was taught none."""
 
     shares: Mapping[str, Array]
     embeddings: Array | None = None
+    taught: Sequence[tuple[TaughtIntent, ...]] | None = None
 
 
 class Reader(Protocol):

@@ -1,0 +1,115 @@
+"""Intents that somebody taught, each from a few example messages: at work at once, nothing forgotten.
+
+One regression over all examples: a Gaussian process with a Gaussian kernel on the embeddings, its targets
+1 at an intent's own examples and 0 at the others' (Rasmussen and Williams 2006, "Gaussian Processes for
+Machine Learning", 2.2 and 6.5). It is solved in closed form, so teaching takes milliseconds; the examples are
+all that it knows, so nothing is forgotten and what is taken away leaves no trace; far from every example it
+falls back to 0, so that a message which is like none gets none.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sentiment.heads import Array, sigmoid
+from sentiment.types import TaughtIntent
+
+FEWEST = 5
+"""Examples of one intent."""
+MOST = 4_000
+"""Examples of all intents together: solved for in about two seconds."""
+LONGEST_NAME = 100
+SHARPNESS = 4.0
+NOISE = 0.1
+"""The kernel is `exp(SHARPNESS * (cosine - 1))`, with `NOISE` added where an example meets itself. Accuracy
+is flat around both, with the encoder as it was published as well as with ours."""
+SLOPE, OFFSET = 19.0, -7.0
+"""From the regression's value to a probability. Fitted on lessons of 1 to 20 intents by 5 to 15 examples from
+the training rows of Banking77 and CLINC150, with both encoders, in a stream where 15 messages of 100 are of a
+taught intent, 15 of a neighbour that nobody taught and 70 of anything else: expected calibration error 0.011,
+at most 0.02 for any number of intents or examples."""
+LIKELY = 0.5
+"""The probability from which an intent is named."""
+
+
+class AdaptationError(Exception):
+    """What a workspace teaches the model cannot be learnt, or an adaptation does not fit it."""
+
+
+@dataclass(frozen=True, eq=False)
+class Taught:
+    """Taught intents; never changes. `examples` are embeddings (n, width) of unit length by name of the
+    intent, in the order of the alphabet."""
+
+    examples: Mapping[str, Array] = field(default_factory=dict)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """In the order of the alphabet."""
+        return tuple(self.examples)
+
+    def with_intent(self, name: str, embeddings: Array) -> Taught:
+        """The same with one intent more, or with other examples of one that it has.
+
+        Raises: AdaptationError, where the name is not one line of text, or there are too few or too many
+        examples or they are not such embeddings as the others.
+        """
+        if not 0 < len(name) <= LONGEST_NAME or not name.isprintable() or name != name.strip():
+            raise AdaptationError(f"an intent's name is one line of at most {LONGEST_NAME} characters")
+        others = {each: rows for each, rows in self.examples.items() if each != name}
+        rows = np.array(embeddings, np.float32)
+        if rows.ndim != 2 or any(rows.shape[1] != each.shape[1] for each in others.values()):
+            raise AdaptationError("the examples are not embeddings of one model")
+        if len(rows) < FEWEST:
+            raise AdaptationError(f"an intent is taught by at least {FEWEST} examples, these are {len(rows)}")
+        if not np.allclose(np.linalg.norm(rows, axis=1), 1, atol=1e-3):
+            raise AdaptationError("the examples are not embeddings of unit length")
+        total = len(rows) + sum(len(each) for each in others.values())
+        if total > MOST:
+            raise AdaptationError(f"taught intents have at most {MOST:,} examples together, not {total:,}")
+        rows.flags.writeable = False
+        return Taught(dict(sorted({**others, name: rows}.items())))
+
+    def without(self, name: str) -> Taught:
+        """The same with one intent less. Raises: AdaptationError, where there is none of that name."""
+        if name not in self.examples:
+            raise AdaptationError(f"no intent named {name!r} was taught")
+        return Taught({each: rows for each, rows in self.examples.items() if each != name})
+
+    def find(self, embeddings: Array) -> list[tuple[TaughtIntent, ...]]:
+        """Of each row the intents that it is likely to have, surest first; mostly none."""
+        found = []
+        for shares in self.shares(embeddings):
+            order = [i for i in np.argsort(-shares, kind="stable") if shares[i] >= LIKELY]
+            found.append(tuple(TaughtIntent(self.names[i], float(shares[i])) for i in order))
+        return found
+
+    def shares(self, embeddings: Array) -> Array:
+        """The probability of each intent (rows, intents), in the order of `names`."""
+        if not self.examples:
+            return np.empty((len(embeddings), 0), np.float32)
+        kernel = _kernel(np.asarray(embeddings, np.float64), self._rows)
+        found: Array = sigmoid((SLOPE * (kernel @ self._solved) + OFFSET).astype(np.float32))
+        return found
+
+    @cached_property
+    def _rows(self) -> NDArray[np.float64]:
+        return np.concatenate([*self.examples.values()]).astype(np.float64)
+
+    @cached_property
+    def _solved(self) -> NDArray[np.float64]:
+        """What each example says for each intent: (examples, intents)."""
+        targets = np.repeat(
+            np.eye(len(self.examples)), [len(each) for each in self.examples.values()], axis=0
+        )
+        noisy = _kernel(self._rows, self._rows) + NOISE * np.eye(len(targets))
+        return np.asarray(np.linalg.solve(noisy, targets), np.float64)
+
+
+def _kernel(one: NDArray[np.float64], other: NDArray[np.float64]) -> NDArray[np.float64]:
+    return np.asarray(np.exp(SHARPNESS * (one @ other.T - 1)), np.float64)
