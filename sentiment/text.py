@@ -48,11 +48,17 @@ def clean(text: str) -> str:
 
 
 def kept(text: str) -> tuple[tuple[int, int], ...]:
-    """Where in `text` that stands which is read: all of it, or of a long one its beginning and its end."""
+    """Where in `text` that stands which is read: all of it, or of a long one its beginning and its end, in
+    whole words where there are words."""
     if len(text) <= MAX_CHARS:
         return ((0, len(text)),)
     tail = MAX_CHARS // 4
-    return ((0, MAX_CHARS - tail - 1), (len(text) - tail, len(text)))
+    head = MAX_CHARS - tail - 1
+    begin = len(text) - tail
+    first = _SPACE.search(text, begin)
+    last = max(text.rfind(space, 0, head + 1) for space in (" ", "\n", "\t"))
+    head = last if last > 0 else head
+    return ((0, head), (first.start() if first else begin, len(text)))
 
 
 def is_blank(cleaned: str) -> bool:

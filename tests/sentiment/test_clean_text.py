@@ -94,3 +94,8 @@ def test_no_text_takes_long(unit: str) -> None:
     letters(cleaned)
     spell_out(cleaned)
     assert time.process_time() - started_at < 1.0
+
+
+def test_a_long_text_is_cut_between_words() -> None:
+    text = " ".join(f"@handle{number}" for number in range(5_000))
+    assert set(clean(text).split()) == {"@user"}
