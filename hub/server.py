@@ -32,6 +32,8 @@ from hub.conversations import pages as conversation_pages
 from hub.customers import api as customers_api
 from hub.customers import pages as customer_pages
 from hub.errors import Unauthorized
+from hub.explaining import api as explaining_api
+from hub.explaining import pages as explaining_pages
 from hub.http import ROOM, HubDep, hub_of, install_error_handlers, problem, same_origin
 from hub.inbox import api as inbox_api
 from hub.inbox import pages as inbox_pages
@@ -107,6 +109,7 @@ def create_app(
         queue_api,
         conversations_api,
         customers_api,
+        explaining_api,
         learning_api,
         listening_api,
         reports_api,
@@ -119,6 +122,7 @@ def create_app(
         queue_pages,
         conversation_pages,
         customer_pages,
+        explaining_pages,
         learning_pages,
         listening_pages,
         report_pages,

@@ -27,14 +27,17 @@ from hub.customers.spend import refresh_spend
 from hub.inbox.service import receive
 from hub.policies.service import active_policy
 from hub.queue.service import place
+from sentiment.explain import CannotExplain, passages
 from sentiment.types import (
     Analysis,
     Emotion,
     EmotionLabel,
+    Explanation,
     Intent,
     IntentLabel,
     Sentiment,
     SentimentLabel,
+    Word,
 )
 
 NOW = datetime(2026, 11, 20, 11, 0, tzinfo=UTC)
@@ -194,6 +197,25 @@ class WordScorer:
     def score(self, texts: Sequence[str]) -> list[Analysis]:
         """Negative for `bad`, positive for `good`, abstained for `unsure` and nothing, else neutral."""
         return [self._of(text.lower()) for text in texts]
+
+    def explain(self, text: str, head: str = "sentiment", label: str | None = None) -> Explanation:
+        """`bad` speaks for a negative label and `good` for a positive one, each by 2."""
+        if not text.strip():
+            raise CannotExplain("nothing was written")
+        chosen = label or self._of(text.lower()).sentiment.label or "neutral"
+        given = {"negative": {"bad": 2.0, "good": -2.0}, "positive": {"bad": -2.0, "good": 2.0}}.get(
+            chosen, {}
+        )
+        parts = [(start, end, text[start:end]) for start, end in passages(text)]
+        return Explanation(
+            model=self.name,
+            head=head,
+            label=chosen,
+            confidence=0.9,
+            total=2.2,
+            baseline=-0.7,
+            words=tuple(Word(*part, given.get(part[2].lower().strip(".,"), 0.0)) for part in parts),
+        )
 
     def _of(self, text: str) -> Analysis:
         if "unsure" in text or not text.strip():

@@ -290,6 +290,8 @@ def _analysis_view(row: AnalysisRow, corrections: Sequence[Correction]) -> dict[
         "sarcastic": (row.sarcasm or 0.0) >= REMARK_FROM,
         "needs_no_reply": row.expects_reply is not None and row.expects_reply <= 1 - REMARK_FROM,
         "taught": row.taught,
+        # Where no model read it there is nothing to ask.
+        "explained_at": row.created_at if row.sentiment_confidence else None,
         "intents": [intent["label"] for intent in row.intents],
         "correction": {
             "id": corrections[0].id,

@@ -93,6 +93,16 @@ def find_message(session: Session, message_id: int) -> Message:
     return message
 
 
+def find_analysed(session: Session, message_id: int) -> Message:
+    """One message with its analysis. Raises: NotFound, also where no model has read it yet."""
+    message = session.get(Message, message_id, options=[joinedload(Message.analysis)])
+    if message is None:
+        raise NotFound(f"no message {message_id}")
+    if message.analysis is None:
+        raise NotFound(f"message {message_id} has no analysis")
+    return message
+
+
 def _searched(query: Select[Conversation], words: str) -> Select[Conversation]:
     """Those whose subject, customer or any message holds all of `words` as they stand."""
     escaped = words.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")

@@ -7,3 +7,4 @@ import "./menus.js";
 import "./toasts.js";
 import "./theme.js";
 import "./composer.js";
+import "./answers.js";

@@ -27,7 +27,7 @@ function handle(key, target) {
   if (key === "j") return move(1);
   if (key === "k") return move(-1);
   if (key === "/") return press(find('input[type="search"]'));
-  if (key === "w") return press(target.closest("li")?.querySelector(".why > summary"));
+  if (key === "w") return press(target.closest("li")?.querySelector(".why > summary") ?? find('[data-key="w"]'));
   return press(find(`[data-key="${CSS.escape(key)}"]`));
 }
 

@@ -10,3 +10,6 @@ const ours = {
   "data-view": () => false,
 };
 Idiomorph.defaults.callbacks.beforeAttributeUpdated = (name, node) => ours[name]?.(node) ?? true;
+// An answer that was asked for stays, while the question stays the same.
+Idiomorph.defaults.callbacks.beforeNodeMorphed = (old, fresh) =>
+  !(old.matches?.("[data-answer]") && old.getAttribute("hx-get") === fresh.getAttribute("hx-get"));

@@ -1,0 +1,1 @@
+"""Why the model reads a message as it does."""
