@@ -52,7 +52,7 @@ def explain(
     An intent is explained by the head that says it, which for the message's topic is `topic`. Raises:
     CannotExplain.
     """
-    labels = _labels(head, label)
+    labels = labels_of(head, label)
     spans = passages(text)
     texts = [_without(text, span) for span in ((0, 0), *spans)]
     texts += [*(text[start:end] for start, end in spans), ""]
@@ -122,7 +122,8 @@ def _without(text: str, span: Span) -> str:
     )
 
 
-def _labels(head: str, label: str | None) -> tuple[str, ...]:
+def labels_of(head: str, label: str | None = None) -> tuple[str, ...]:
+    """The labels of a head, `label` among them. Raises: CannotExplain."""
     if head not in PRODUCT:
         raise CannotExplain(f"there is no head {head!r}; there are {', '.join(PRODUCT)}")
     labels = PRODUCT[head].labels

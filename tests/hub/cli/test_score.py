@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -82,6 +83,64 @@ def test_a_damaged_archive_is_one_line(alone: Cli, tmp_path: Path) -> None:
     file = tmp_path / "cut.gz"
     file.write_bytes(gzip.compress(b"good\n" * 1000)[:20])
     assert "damaged" in alone.problem("score", file)
+
+
+def test_words_that_moved_the_mood_are_listed(alone: Cli) -> None:
+    told = alone("score", "--explain", given="good, but bad\x1b[2J\n\n")
+    assert told.stdout.splitlines() == [
+        "negative, 0.90 sure",
+        "   -2.00  good,",
+        "",
+        "",
+        "  not explained: nothing was written",
+        "",
+    ]
+
+
+@pytest.mark.parametrize("words", [["--explain"], ["--explain", "sentiment"], ["--explain=sentiment"]])
+def test_explanations_stand_beside_the_scores(alone: Cli, tmp_path: Path, words: list[str]) -> None:
+    (tmp_path / "a.txt").write_text("so bad\n\n")
+    bad, blank = scored(alone("score", *words, "a.txt", "--json").stdout)
+    assert bad["sentiment"]["label"] == "negative"
+    assert bad["explanation"] == {
+        "head": "sentiment",
+        "label": "negative",
+        "confidence": 0.9,
+        "total": 2.2,
+        "baseline": -0.7,
+        "words": [
+            {"start": 0, "end": 2, "text": "so", "contribution": 0.0},
+            {"start": 3, "end": 6, "text": "bad", "contribution": 2.0},
+        ],
+    }
+    assert (blank["explanation"], blank["not_explained"]) == (None, "nothing was written")
+
+
+def test_what_is_to_be_explained_may_be_named(alone: Cli) -> None:
+    told = alone("score", "--explain", "sentiment:positive", given="bad and good\n").stdout
+    assert told.splitlines()[:3] == ["positive, 0.90 sure", "   -2.00  bad", "   +2.00  good"]
+    (wish,) = scored(alone("score", "--explain", "intents:complaint", "--json", given="bad\n").stdout)
+    assert (wish["explanation"]["head"], wish["explanation"]["label"]) == ("intents", "complaint")
+
+
+@pytest.mark.parametrize(
+    ("about", "why"),
+    [
+        ("--explain=mood", "there is no head 'mood'"),
+        ("--explain=sentiment:angry", "sentiment is never 'angry'"),
+    ],
+)
+def test_what_cannot_be_explained_is_a_wrong_command(alone: Cli, about: str, why: str) -> None:
+    assert why in alone("score", about, status=2, given="bad\n").stderr
+
+
+def test_a_terminal_shows_the_words_in_their_places(alone: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    monkeypatch.setenv("TTY_COMPATIBLE", "1")
+    told = alone("score", "--explain", given="so bad, not good\x07\n").stdout
+    plain = re.sub(r"\x1b\[[0-9;]*m", "", told)
+    assert plain.splitlines() == ["negative, 0.90 sure: for it, against it", "so bad, not good\\u0007", ""]
+    assert re.search(r"\x1b\[1;4;36mbad,\x1b\[0m", told)
 
 
 def test_the_model_that_is_shipped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
