@@ -8,6 +8,7 @@ place (`sentiment.classifier`).
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -19,7 +20,7 @@ from sentiment.heads import Array, sigmoid, softmax
 from sentiment.inference import Inference
 from sentiment.language import Language, identify, objection
 from sentiment.network import WIDTH
-from sentiment.pieces import Pieces, by_size
+from sentiment.pieces import VOCABULARY, Pieces, by_size
 from sentiment.reader import Reader, Reading
 from sentiment.text import clean, is_blank
 from sentiment.types import (
@@ -34,20 +35,20 @@ from sentiment.types import (
     Sentiment,
     TaughtIntent,
 )
-from sentiment.weights import Calibrated, linear_heads, verify
+from sentiment.weights import FOLDER, MODEL, Calibrated, linear_heads, verify
 from sentiment.weights import load as load_network
 
 
 class NetworkReader:
     """The shipped network. Safe to share between threads: it holds nothing that changes."""
 
-    def __init__(self, precision: Precision = "fp32") -> None:
+    def __init__(self, precision: Precision = "fp32", folder: Path = FOLDER) -> None:
         """Raises: sentiment.weights.WeightsError."""
-        verify()
-        network, self._card = load_network()
+        verify(folder)
+        network, self._card = load_network(folder / MODEL.name)
         self._linear = linear_heads(network)
         self._inference = Inference(network, precision)
-        self._pieces = Pieces()
+        self._pieces = Pieces(folder / VOCABULARY.name)
         self.name = self._card.version
         self.languages: frozenset[str] | None = frozenset(self._card.languages)
         self.thresholds: Mapping[str, tuple[float, ...]] = {

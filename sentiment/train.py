@@ -33,7 +33,7 @@ from sentiment.model import NetworkReader
 from sentiment.network import WIDTH, Network, Packed, pack
 from sentiment.pieces import WINDOW, Pieces
 from sentiment.text import clean
-from sentiment.weights import MODEL, Calibrated, Card, WeightsError, save, seal, sha256
+from sentiment.weights import FOLDER, MODEL, Calibrated, Card, WeightsError, save, seal, sha256
 
 VERSION = "minilm-l6-2"
 LANGUAGES = ("en",)
@@ -131,8 +131,9 @@ def keep(network: Network, path: Path) -> None:
     save_file({name: tensor.cpu().contiguous() for name, tensor in network.state_dict().items()}, path)
 
 
-def finish(path: Path, data: Path) -> Card:
-    """Round the network kept at `path`, calibrate what the rounding left, and write the model file."""
+def finish(path: Path, data: Path, folder: Path = FOLDER) -> Card:
+    """Round the network kept at `path`, calibrate what the rounding left, and write the model file into
+    `folder`, beside the vocabulary."""
     shipped = {**PRODUCT, **BENCHMARKS}
     network = Network({name: len(head.labels) for name, head in shipped.items()})
     network.load_state_dict(load_file(path))
@@ -142,9 +143,9 @@ def finish(path: Path, data: Path) -> Card:
         for n in [len(head.labels)]
     }
     card = Card(VERSION, LANGUAGES, tuple(plain.values()), SEED)
-    save(network, card)
-    seal()
-    reader = NetworkReader()
+    save(network, card, folder / MODEL.name)
+    seal(folder)
+    reader = NetworkReader(folder=folder)
     rows = list(validation(data))
     logits = reader.logits([clean(row.text) for row in rows])
     honest = []
@@ -153,8 +154,8 @@ def finish(path: Path, data: Path) -> Card:
         truth = np.stack([rows[i].targets[name].truth for i in mine])
         honest.append(calibrate(head, logits[name][mine], truth))
     card = replace(card, heads=tuple(honest))
-    save(network, card)
-    seal()
+    save(network, card, folder / MODEL.name)
+    seal(folder)
     return card
 
 

@@ -1,108 +1,140 @@
-"""The whole recipe on a handful of rows: it trains, measures and writes its card."""
+"""The whole recipe on a handful of rows: it learns, rounds, calibrates, and what it wrote reads."""
 
 from __future__ import annotations
 
-import gzip
-import json
-from itertools import cycle
+import random
+import shutil
 from pathlib import Path
 
+import numpy as np
 import pytest
+import torch
+from safetensors.torch import load_file
 
-from sentiment import SENTIMENTS, datasets, train
-from sentiment.card import render
-from sentiment.evaluate import measure
-from sentiment.features import Features
-from sentiment.heads import load_heads
+from sentiment import SENTIMENTS, train
+from sentiment.examples import BENCHMARKS, Example, target
+from sentiment.heads import EMOTION, PRODUCT, SENTIMENT, Head
+from sentiment.model import NetworkReader
+from sentiment.network import Network, pack
+from sentiment.pieces import Pieces
+from sentiment.weights import FOLDER, WeightsError
 
+HEADS = {**PRODUCT, **BENCHMARKS}
 MOODS = {
-    "negative": [
-        "this is awful and i hate it",
-        "worst day ever",
-        "so angry and disappointed",
-        "terrible, never again",
-    ],
-    "neutral": [
-        "the shop opens at nine",
-        "the train leaves from track two",
-        "it is a table",
-        "page three of five",
-    ],
+    "negative": ["this is awful and i hate it", "worst day ever", "so angry", "terrible, never again"],
+    "neutral": ["the shop opens at nine", "the train leaves from track two", "it is a table", "page three"],
     "positive": ["i love this so much", "what a wonderful day", "happy and grateful", "great, the best ever"],
 }
-TOPICS = {
-    "delivery_status": ["where is my parcel", "my order has not arrived", "track my package"],
-    "refund_return": ["i want my money back", "how do i return this", "refund my order please"],
-}
-TOPIC_SETS = ("banking77", "bitext_cs", "clinc150")
 
 
-def write(path: Path, header: str, rows: list[str]) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with gzip.open(path, "wt", encoding="utf-8") as file:
-        file.writelines(f"{line}\n" for line in [header, *rows])
+def moods(times: float) -> list[Example]:
+    return [
+        Example(text, {"sentiment": target(SENTIMENT, [mood])}, times)
+        for mood, texts in MOODS.items()
+        for text in texts
+    ]
+
+
+def every_head() -> list[Example]:
+    """Each label of each head twice, so that there is something to calibrate on."""
+    return [
+        Example(f"text {turn} {head.name} {label}", {head.name: target(head, [label])}, 1)
+        for head in HEADS.values()
+        for label in head.labels
+        for turn in range(2)
+    ]
 
 
 @pytest.fixture
-def data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    moods = [f"{text} {n}\t{mood}" for n in range(4) for mood, texts in MOODS.items() for text in texts]
-    topics = [f"{text} {n}" for n in range(3) for texts in TOPICS.values() for text in texts]
-    names = cycle([name for name, texts in TOPICS.items() for _ in texts])
-    labelled = [f"{text}\t{name}" for text, name in zip(topics, names, strict=False)]
-    write(tmp_path / "tweeteval_sentiment/train_semeval17.tsv.gz", "text\tlabel", moods[:36])
-    for name in ("tweeteval_sentiment/val", "tweeteval_sentiment/test"):
-        write(tmp_path / f"{name}.tsv.gz", "text\tlabel", moods[36:])
-    for language in datasets.UMSAB.values():
-        write(tmp_path / f"umsab/{language}_test.tsv.gz", "text\tlabel", moods[36:])
-    for name, split in [
-        ("banking77", "train"),
-        ("banking77", "test"),
-        ("clinc150", "train"),
-        ("clinc150", "test"),
-    ]:
-        write(tmp_path / name / f"{split}.tsv.gz", "text\tlabel", labelled)
-    write(tmp_path / "bitext_cs/all.tsv.gz", "text\tintent", labelled)
-    mapping = {name: {topic: topic for topic in TOPICS} for name in TOPIC_SETS}
-    (tmp_path / "intent_mapping.json").write_text(json.dumps({"codes": {t: t for t in TOPICS}, **mapping}))
-    write(tmp_path / "complaints19/all.tsv.gz", "text\tlabel", ["awful\tcomplaint", "hello\tnot"])
-    write(tmp_path / "suggestion19/test.tsv.gz", "text\tlabel", ["please add tabs\tsuggestion", "hello\tnot"])
-    write(
-        tmp_path / "appreviews/all.tsv.gz",
-        "text\tlabel",
-        ["it crashes\tbug report", "add tabs\tfeature request", "nice\trating"],
-    )
-    queues = ["Billing and Payments", "Returns and Exchanges", "Technical Support", "Sales and Pre-Sales"]
-    write(
-        tmp_path / "tickets_multilang/a.tsv.gz",
-        "language\tsubject\tbody\tqueue",
-        [*(f"en\tHello\tI have a question\t{queue}" for queue in queues), "de\tHallo\tEine Frage\tRest"],
-    )
-    some = datasets.invented()[::20]
-    monkeypatch.setattr(datasets, "invented", lambda: some)
-    return tmp_path
+def few(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The recipe, with a handful of rows in place of its sets."""
+    wishes = Head("wishes", "one", ("rain", "time"))
+    asked = [
+        Example("will it rain", {"wishes": target(wishes, ["rain"])}, 3),
+        Example("what time is it", {"wishes": target(wishes, ["time"])}, 3),
+    ]
+    monkeypatch.setattr(train, "examples", lambda data: [*moods(25), *asked])
+    monkeypatch.setattr(train, "classes", lambda data: {"wishes": wishes})
+    monkeypatch.setattr(train, "validation", lambda data: [*moods(1), *every_head()])
+    monkeypatch.setattr(train, "PIECES_PER_STEP", 64)
 
 
-def test_trains_measures_and_writes_a_card(data: Path) -> None:
-    features = Features(data / "cache")
-    heads = train.train(data, features)
-    path = data / "heads.safetensors"
-    heads.save(path)
-    heads = load_heads(path)
-    shares = heads.sentiment(heads.prepare(features.of(["i hate it", "the door is there", "i love it"], "")))
-    assert [SENTIMENTS[i] for i in shares.argmax(axis=1)] == list(SENTIMENTS)
+@pytest.mark.usefixtures("few")
+def test_it_learns_and_what_it_writes_reads(tmp_path: Path) -> None:
+    kept = tmp_path / "network.safetensors"
+    network = train.train(tmp_path, kept)
+    train.keep(network, kept)
+    state = load_file(kept)
+    # Words keep their vectors: only what is done with them is learnt.
+    first = train.origin({"a": 1})
+    assert torch.equal(state["encoder.words.weight"], first.encoder.words.weight)
+    assert not torch.equal(state["encoder.layers.0.qkv.weight"], first.encoder.layers[0].qkv.weight)
 
-    figures = measure(heads, data, features)
-    assert figures["sentiment"]["macro_recall"] > 0.9
-    assert figures["languages"]["en"]["rows"] == 12
-    assert figures["unseen_domains"]["tickets_multilang"]["rows"] == 4
-    card = render(figures)
-    assert "# Model card: minilm-l6-heads-1" in card
-    assert "nan" not in card
+    folder = tmp_path / "weights"
+    folder.mkdir()
+    shutil.copy(FOLDER / "vocabulary.txt", folder)
+    card = train.finish(kept, tmp_path, folder)
+    assert {each.head.name for each in card.heads} == set(HEADS)
+    shares = NetworkReader(folder=folder).read(["i hate it", "the shop is a table", "i love it"]).shares
+    assert [SENTIMENTS[i] for i in shares["sentiment"].argmax(axis=1)] == list(SENTIMENTS)
 
 
-def test_the_second_time_texts_come_from_the_cache(data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    texts = ["one", "two 😡"]
-    first = Features(data / "cache").of(texts, "")
-    again = Features(data / "cache")
-    monkeypatch.delattr(again, "_encoder")
-    assert (again.of(texts, "") == first).all()
+@pytest.mark.usefixtures("few")
+def test_the_same_seed_gives_the_same_plan() -> None:
+    rows = moods(2.5)
+    windows = [list(range(3 + i % 5)) for i in range(len(rows))]
+    plans = [train._plan(rows, windows, random.Random(seed)) for seed in (1, 1, 2)]
+    assert plans[0] == plans[1] != plans[2]
+    turns = sorted(i for batch in plans[0] for i in batch)
+    assert 2 * len(rows) <= len(turns) <= 3 * len(rows)
+    assert set(turns) == set(range(len(rows)))
+    assert all(sum(len(windows[i]) for i in batch) <= 64 for batch in plans[0])
+
+
+def test_the_origin_is_the_published_encoder_with_its_mean_as_embedding() -> None:
+    """Neighbours in meaning are neighbours in the embedding before anything is learnt."""
+    network = train.origin({"a": 1}).train(False)
+    windows, owners = Pieces().windows(["where is my parcel", "my package has not come", "i like jazz"])
+    with torch.inference_mode():
+        _, embeddings = network(pack(windows, owners, 3))
+    near, far = embeddings[0] @ embeddings[1], embeddings[0] @ embeddings[2]
+    assert near > far + 0.3
+
+
+def test_another_file_is_not_taken_for_the_origin(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(train, "ORIGIN_SHA256", "0" * 64)
+    with pytest.raises(WeightsError, match="not the published file"):
+        train.origin({"a": 1})
+
+
+def test_only_the_heads_that_a_row_speaks_of_are_judged() -> None:
+    rows = [
+        Example("a", {"sentiment": target(SENTIMENT, ["negative"])}, 1),
+        Example("b", {"emotion": target(EMOTION, ["joy"], 0.5)}, 1),
+    ]
+    logits = {name: torch.zeros(2, len(head.labels)) for name, head in PRODUCT.items()}
+    loss = train._loss(logits, rows, dict(PRODUCT))
+    assert loss.item() == pytest.approx((np.log(3) + 0.5 * len(EMOTION.labels) * np.log(2)) / 2, rel=1e-5)
+
+
+def test_what_has_no_anchor_may_go_where_it_will() -> None:
+    embeddings = torch.nn.functional.normalize(torch.randn(3, 8), dim=1)
+    assert train._astray(embeddings, [None, None, None]).item() == 0
+    assert train._astray(embeddings, [embeddings[0], None, -embeddings[2]]).item() == pytest.approx(2 / 3)
+
+
+def test_the_rate_warms_up_and_cools_down() -> None:
+    rates = [train._share(step, 100) for step in range(100)]
+    assert rates.index(max(rates)) in range(3, 8)
+    assert rates[0] < 0.2
+    assert rates[-1] < 0.03
+
+
+def test_a_network_has_the_heads_it_was_asked_for() -> None:
+    network = Network({"a": 2, "b": 5})
+    windows, owners = Pieces().windows(["one", "two"])
+    seen, _ = network(pack(windows, owners, 2))
+    assert {name: tuple(found.shape) for name, found in network.logits(seen).items()} == {
+        "a": (2, 2),
+        "b": (2, 5),
+    }
