@@ -124,7 +124,7 @@ def test_lessons_do_not_change_what_they_are_built_on() -> None:
         ("nothing", np.full((5, WIDTH), np.nan), "unit length"),
         ("narrow", np.eye(8, dtype=np.float32), "one model"),
         ("flat", np.ones(WIDTH, np.float32), "one model"),
-        ("many", like(NAMES[1], MOST), "at most 4,000 examples together, not 4,006"),
+        ("many", like(NAMES[1], MOST), "at most 3,000 examples together, not 3,006"),
     ],
 )
 def test_what_cannot_be_taught(name: str, rows: Array, why: str) -> None:
