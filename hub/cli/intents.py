@@ -68,7 +68,7 @@ def teach(
         texts = _texts([line for line in lines_of(stream) if line.strip()])
     with opened() as hub:
         load_model(hub)
-        version = teach_hub(hub, name, texts, user_id=None)
+        version = teach_hub(hub, name, texts, user_id=None).version_id
         with hub.database.reading() as session:
             taught = taught_out(find_intent(session, " ".join(name.split())))
     if as_json:
@@ -124,7 +124,7 @@ def forget(name: NameArgument, as_json: JsonOption = False) -> None:
 
     with opened() as hub:
         load_model(hub)
-        version = forget_in_hub(hub, name, user_id=None)
+        version = forget_in_hub(hub, name, user_id=None).version_id
     if as_json:
         write_json({"name": name, "version": version})
     else:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import time
-from dataclasses import asdict
 from datetime import datetime
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from hub.cli.opening import load_model, opened
+from hub.cli.lessons import VersionArgument, calibrate, compare, refit
+from hub.cli.opening import opened
 from hub.cli.output import (
     JsonOption,
     counting,
@@ -25,15 +25,8 @@ from hub.cli.output import (
 
 if TYPE_CHECKING:
     from hub.learning.api import ReanalysisOut, VersionOut
-    from hub.learning.comparing import Comparison
 
 LOOK_EVERY_SECONDS = 0.5
-COMPARED = 1000
-
-VersionArgument = Annotated[
-    str,
-    typer.Argument(metavar="VERSION", help="Its number, `base` for the model as it is shipped, or `active`."),
-]
 
 
 def register(app: typer.Typer) -> None:
@@ -44,6 +37,8 @@ def register(app: typer.Typer) -> None:
     group.command("list")(list_versions)
     group.command("show")(show_version)
     group.command("use")(use)
+    group.command("calibrate")(calibrate)
+    group.command("refit")(refit)
     group.command("compare")(compare)
     group.command("reanalyse")(reanalyse)
     group.command("progress")(progress)
@@ -124,31 +119,6 @@ def use(version: VersionArgument, as_json: JsonOption = False) -> None:
         write_json({"active": version_id})
     else:
         say(f"Version {version_id} reads now." if version_id else "The model reads as it is shipped now.")
-
-
-def compare(
-    a: VersionArgument,
-    b: VersionArgument,
-    limit: Annotated[
-        int, typer.Option(min=0, help="How many of the newest messages to read; 0 for all.")
-    ] = COMPARED,
-    examples: Annotated[int, typer.Option(min=0, help="How many differing messages to show.")] = 10,
-    as_json: JsonOption = False,
-) -> None:
-    """Read stored messages by two versions, and tell on which they differ. Nothing is changed.
-
-    `hub model compare base active`
-    """
-    from hub.learning.comparing import compare as compare_in_hub
-
-    with opened() as hub:
-        load_model(hub)
-        with counting("messages read by both", limit or None) as count:
-            found = compare_in_hub(hub, a, b, limit=limit or None, examples=examples, then=count)
-    if as_json:
-        write_json(_comparison_json(found))
-    else:
-        _show_comparison(found)
 
 
 def reanalyse(
@@ -232,37 +202,6 @@ def _describe(version: VersionOut, intents: list[str]) -> None:
         ("taught", ", ".join(intents) or "–"),
     ]
     show(table(("", ""), rows))
-
-
-def _comparison_json(found: Comparison) -> dict[str, Any]:
-    return {
-        "a": found.a,
-        "b": found.b,
-        "messages": found.messages,
-        "differing": found.differing,
-        "pairs": [
-            {"matter": matter, "a": one, "b": other, "messages": count}
-            for (matter, one, other), count in found.pairs.most_common()
-        ],
-        "examples": [asdict(each) for each in found.examples],
-    }
-
-
-def _show_comparison(found: Comparison) -> None:
-    if not found.messages:
-        say("There are no messages to compare on.")
-        return
-    if found.pairs:
-        rows = [
-            (matter.replace("_", " "), one, other, f"{count:,}")
-            for (matter, one, other), count in found.pairs.most_common()
-        ]
-        show(table(("matter", found.a, found.b, "messages"), rows, right=("messages",)))
-        for each in found.examples:
-            differs = "; ".join(f"{one} → {other}" for _, one, other in each.matters)
-            show(f"#{each.message_id}  {one_line(each.text, 90)}\n    {differs}")
-    share = found.differing / found.messages
-    say(f"They differ on {found.differing:,} of {plural(found.messages, 'message')} ({share:.1%}).")
 
 
 def _progress_in_words(found: ReanalysisOut) -> str:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from datetime import datetime
 from typing import Annotated, Any
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Query
 from pydantic import AwareDatetime, BaseModel, Field
 from sqlalchemy.orm import Session
 
@@ -15,7 +16,9 @@ from hub.conversations.models import Message
 from hub.conversations.queries import find_message
 from hub.errors import NotFound
 from hub.http import ApiCaller, ApiUser, HubDep, RowId, SessionDep
+from hub.learning.comparing import Comparison, compare
 from hub.learning.corrections import all_corrections, correct, find_correction, withdraw
+from hub.learning.lessons import refit
 from hub.learning.models import ModelVersion, Reanalysis, TaughtIntentRow
 from hub.learning.queries import (
     count_corrections,
@@ -26,7 +29,7 @@ from hub.learning.queries import (
 )
 from hub.learning.reanalysis import start_reanalysis, stop_reanalysis
 from hub.learning.service import forget, teach, use
-from hub.learning.versions import named_id
+from hub.learning.versions import ACTIVE, SHIPPED, named_id
 from hub.runtime import Hub
 from sentiment.types import INTENTS, IntentLabel, SentimentLabel
 
@@ -115,6 +118,48 @@ class UseIn(BaseModel):
     version: str
 
 
+class RefitIn(BaseModel):
+    """`dry_run` only tells what would come of it, `force` keeps what makes nothing better."""
+
+    dry_run: bool = False
+    force: bool = False
+
+
+class LearntOut(BaseModel):
+    """What came of a lesson: the version it became, null where it was not kept, and its figures."""
+
+    version: int | None
+    improved: bool
+    figures: dict[str, Any]
+
+
+class PairOut(BaseModel):
+    matter: str
+    a: str
+    b: str
+    messages: int
+
+
+class DifferenceOut(BaseModel):
+    message_id: int
+    conversation_id: int
+    text: str
+    a: dict[str, str]
+    b: dict[str, str]
+
+
+class ComparisonOut(BaseModel):
+    """Two versions, by the names that analyses have of them, on the newest messages: what each says in which
+    matter, the most frequent difference first, and some messages on which they differ."""
+
+    a: str
+    b: str
+    messages: int
+    differing: int
+    pairs: list[PairOut]
+    examples: list[DifferenceOut]
+
+
 class ReanalysisIn(BaseModel):
     """Messages sent from `since` to before `until`; without them all."""
 
@@ -184,6 +229,27 @@ def put_active(user: ApiUser, session: SessionDep, body: UseIn) -> ModelOut:
     return model_out(session)
 
 
+@router.post("/model/refit")
+def post_refit(user: ApiCaller, hub: HubDep, body: RefitIn) -> LearntOut:
+    """Learn from what people corrected, judged by a share of it that is never learnt from."""
+    learnt = refit(hub, user_id=user.id, keep=not body.dry_run, force=body.force)
+    return LearntOut(
+        version=learnt.version_id, improved=learnt.lesson.improved, figures=learnt.lesson.figures
+    )
+
+
+@router.get("/model/comparison")
+def get_comparison(
+    user: ApiCaller,
+    hub: HubDep,
+    a: str = SHIPPED,
+    b: str = ACTIVE,
+    limit: Annotated[int, Query(ge=1, le=500)] = 100,
+) -> ComparisonOut:
+    """On which of the newest messages two versions differ: each by its number, `base` or `active`."""
+    return comparison_out(compare(hub, a, b, limit=limit))
+
+
 @router.get("/model/reanalysis")
 def get_reanalysis(user: ApiUser, session: SessionDep) -> ReanalysisOut:
     """How far the reading of stored messages is. 404 where there never was one."""
@@ -217,6 +283,21 @@ def model_out(session: Session) -> ModelOut:
         versions=[version_out(each) for each in versions],
         corrections=CorrectionCountsOut.model_validate(counts, from_attributes=True),
         reanalysis=reanalysis_out(latest) if latest else None,
+    )
+
+
+def comparison_out(found: Comparison) -> ComparisonOut:
+    """A comparison as the API and `hub model compare --json` show it."""
+    return ComparisonOut(
+        a=found.a,
+        b=found.b,
+        messages=found.messages,
+        differing=found.differing,
+        pairs=[
+            PairOut(matter=matter, a=one, b=other, messages=count)
+            for (matter, one, other), count in found.pairs.most_common()
+        ],
+        examples=[DifferenceOut(**asdict(each)) for each in found.examples],
     )
 
 

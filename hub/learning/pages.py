@@ -13,8 +13,10 @@ from hub.conversations.models import Message
 from hub.conversations.queries import find_message
 from hub.errors import Conflict
 from hub.http import HubDep, PageCaller, PageUser, RowId, SessionDep
+from hub.learning.comparing import compare
 from hub.learning.corrections import correct, find_correction, withdraw
 from hub.learning.figures import in_words
+from hub.learning.lessons import refit
 from hub.learning.models import ModelVersion, Reanalysis
 from hub.learning.queries import (
     count_corrections,
@@ -23,14 +25,16 @@ from hub.learning.queries import (
     list_versions,
 )
 from hub.learning.reanalysis import start_reanalysis, stop_reanalysis
-from hub.learning.service import forget, teach, use
-from hub.learning.versions import SHIPPED, active_id, named_id
+from hub.learning.service import Learnt, forget, teach, use
+from hub.learning.versions import ACTIVE, SHIPPED, active_id, named_id
 from hub.pages import go, page, toast
 from hub.paging import LARGEST
 from hub.runtime import Hub
 from sentiment.taught import FEWEST
 
 router = APIRouter()
+# How many of the newest messages a page compares two versions on: what takes a second or two.
+COMPARED = 200
 # How far back history can be read again, in days; 0 is all of it.
 REACHES = (
     ("7", "The last 7 days"),
@@ -101,15 +105,15 @@ def do_teach(
     name: Annotated[str, Form()],
     examples: Annotated[str, Form()],
 ) -> Response:
-    version_id = teach(hub, name, examples.splitlines(), user_id=user.id)
-    _tell(request, hub, version_id, f"Taught. Messages are read for “{name}” from now on.")
+    learnt = teach(hub, name, examples.splitlines(), user_id=user.id)
+    _tell(request, hub, learnt, f"Taught. Messages are read for “{name}” from now on.")
     return go("/model")
 
 
 @router.post("/model/intents/forget")
 def do_forget(request: Request, hub: HubDep, user: PageCaller, name: Annotated[str, Form()]) -> Response:
-    version_id = forget(hub, name, user_id=user.id)
-    _tell(request, hub, version_id, f"“{name}” is forgotten.")
+    learnt = forget(hub, name, user_id=user.id)
+    _tell(request, hub, learnt, f"“{name}” is forgotten.")
     return go("/model")
 
 
@@ -131,6 +135,35 @@ def do_use(
     return go("/model")
 
 
+@router.post("/model/refit")
+def do_refit(request: Request, hub: HubDep, user: PageCaller) -> Response:
+    learnt = refit(hub, user_id=user.id)
+    if learnt.version_id is None:
+        toast(request, "Nothing was changed: what people corrected makes the model no better yet.", "info")
+    else:
+        _tell(request, hub, learnt, f"Learnt from {learnt.lesson.figures['corrections']} corrected messages.")
+    return go("/model")
+
+
+@router.get("/model/compare")
+def compare_page(
+    request: Request, hub: HubDep, user: PageCaller, a: str = SHIPPED, b: str = ACTIVE
+) -> Response:
+    found = compare(hub, a, b, limit=COMPARED)
+    with hub.database.reading() as session:
+        return page(
+            request,
+            session,
+            user,
+            "model_compare.html",
+            "model",
+            a=a,
+            b=b,
+            found=found,
+            pairs=found.pairs.most_common(),
+        )
+
+
 @router.post("/model/reanalysis")
 def do_reanalyse(
     session: SessionDep, user: PageUser, days: Annotated[int, Form(ge=0, le=36_500)]
@@ -148,11 +181,11 @@ def do_stop(session: SessionDep, user: PageUser) -> Response:
     return go("/model")
 
 
-def _tell(request: Request, hub: Hub, version_id: int, said: str) -> None:
-    """Say what was done by the new version, which can be taken back."""
+def _tell(request: Request, hub: Hub, learnt: Learnt, said: str) -> None:
+    """Say what was learnt; it can be taken back."""
     with hub.database.reading() as session:
-        parent_id = session.get_one(ModelVersion, version_id).parent_id
-    toast(request, said, undo=_undo(parent_id, version_id))
+        parent_id = session.get_one(ModelVersion, learnt.version_id).parent_id
+    toast(request, said, undo=_undo(parent_id, learnt.version_id))
 
 
 def _undo(before: int | None, now: int | None) -> tuple[str, dict[str, str]]:

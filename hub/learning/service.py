@@ -27,18 +27,28 @@ _TURN = "model versions"
 
 @dataclass(frozen=True, slots=True)
 class Lesson:
-    """What is to become a version: an adaptation, what was measured of it, and the name and examples of an
-    intent that is new in it."""
+    """What may become a version: an adaptation, what was measured of it, whether it is better than what is at
+    work, whether to keep it, and the name and examples of an intent that is new in it."""
 
     kind: Kind
     adaptation: Adaptation
     note: str
     figures: dict[str, Any] = field(default_factory=dict)
     new: tuple[str, Sequence[str]] | None = None
+    improved: bool = True
+    keep: bool = True
 
 
-def learn(hub: Hub, user_id: int | None, lesson: Callable[[Adaptation], Lesson]) -> int:
-    """Let the lesson that is made of what is at work be the version at work; its id.
+@dataclass(frozen=True, slots=True)
+class Learnt:
+    """A lesson, and the version that it became; None where it was not kept."""
+
+    version_id: int | None
+    lesson: Lesson
+
+
+def learn(hub: Hub, user_id: int | None, lesson: Callable[[Adaptation], Lesson]) -> Learnt:
+    """Let the lesson that is made of what is at work be the version at work, where it is to be kept.
 
     The model is asked with no transaction open. Where somebody else changed the version meanwhile, the lesson
     is made anew of theirs, so that of two lessons at once none is lost. Raises: Conflict, and whatever making
@@ -49,10 +59,12 @@ def learn(hub: Hub, user_id: int | None, lesson: Callable[[Adaptation], Lesson])
         if before.adaptation is None:
             raise Conflict(f"version {before.id} cannot be used, so use another first: {before.trouble}")
         made = lesson(before.adaptation)
+        if not made.keep:
+            return Learnt(None, made)
         with hub.database.session() as session:
             take_turns(session, _TURN)
             if active_id(session) == before.id:
-                return _store(session, hub.base_scorer.name, before.id, user_id, made)
+                return Learnt(_store(session, hub.base_scorer.name, before.id, user_id, made), made)
     raise Conflict("others change the model all the time; try again later")
 
 
@@ -62,8 +74,8 @@ def use(session: Session, version_id: int | None) -> None:
     _activate(session, version_id)
 
 
-def teach(hub: Hub, name: str, texts: Sequence[str], *, user_id: int | None) -> int:
-    """Teach an intent by example messages, each on a matter of its own words; the id of the new version.
+def teach(hub: Hub, name: str, texts: Sequence[str], *, user_id: int | None) -> Learnt:
+    """Teach an intent by example messages.
 
     Raises: Invalid for a name or examples that cannot be used, Conflict where the name is taught already.
     """
@@ -97,8 +109,8 @@ def teach(hub: Hub, name: str, texts: Sequence[str], *, user_id: int | None) -> 
     return learn(hub, user_id, lesson)
 
 
-def forget(hub: Hub, name: str, *, user_id: int | None) -> int:
-    """Let the model know a taught intent no more; the id of the new version. Raises: NotFound."""
+def forget(hub: Hub, name: str, *, user_id: int | None) -> Learnt:
+    """Let the model know a taught intent no more. Raises: NotFound."""
 
     def lesson(before: Adaptation) -> Lesson:
         known = _known(before, name)

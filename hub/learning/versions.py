@@ -19,7 +19,7 @@ from hub.database import Database
 from hub.errors import NotFound
 from hub.learning.models import ModelVersion, TaughtIntentRow
 from sentiment.adaptation import Adaptation, AdaptationError, Seen, Taught
-from sentiment.types import Scorer
+from sentiment.types import Analysis, Scorer
 
 logger = log.get(__name__)
 SHIPPED = "base"
@@ -30,6 +30,11 @@ ACTIVE = "active"
 @runtime_checkable
 class Adaptable(Protocol):
     """A scorer that can learn; see `sentiment.model.MessageScorer`."""
+
+    name: str
+
+    def score(self, texts: Sequence[str]) -> list[Analysis]:
+        """As every scorer."""
 
     def see(self, texts: Sequence[str]) -> Seen:
         """What an adaptation is learnt from. Raises: AdaptationError where its readers do not show it."""

@@ -4,13 +4,16 @@ import json
 from pathlib import Path
 
 import pytest
+from sqlalchemy import select
 
+from hub.conversations.models import Message
 from hub.inbox.analyse import analyse
+from hub.learning.corrections import correct
 from hub.learning.reanalysis import reanalyse
 from hub.runtime import Hub
-from tests.factories import channel, inbound, receive_one
+from tests.factories import NOW, channel, inbound, receive_one, user
 from tests.hub.cli.conftest import Cli
-from tests.hub.learning.pupil import LUGGAGE, Pupil
+from tests.hub.learning.pupil import LUGGAGE, Pupil, Student
 
 
 @pytest.fixture
@@ -134,3 +137,94 @@ def test_history_is_read_again_in_the_background(learning: Cli, hub: Hub) -> Non
 @pytest.mark.parametrize("words", [("--since", "yesterday"), ("--stop", "--since", "2026-11-20")])
 def test_what_is_not_understood(learning: Cli, words: tuple[str, ...]) -> None:
     learning("model", "reanalyse", *words, status=2)
+
+
+@pytest.fixture
+def student(cli: Cli, hub: Hub, monkeypatch: pytest.MonkeyPatch) -> Cli:
+    """The command line over a hub whose model can be calibrated and refitted."""
+    monkeypatch.setattr("sentiment.load", lambda *_, **__: Student())
+    return cli
+
+
+JSONL = "\n".join(
+    json.dumps({"text": f"text {n}", "sentiment": ("negative", "negative", "neutral", "positive")[n % 4]})
+    for n in range(100)
+)
+CSV = "text,label\n" + "\n".join(f'"text, {n}",{("neg", "NEG", "Neutral", "pos")[n % 4]}' for n in range(100))
+
+
+@pytest.mark.parametrize("written", [JSONL, CSV])
+def test_labels_calibrate(student: Cli, tmp_path: Path, written: str) -> None:
+    file = tmp_path / "labels"
+    file.write_text(written)
+    would = student("model", "calibrate", "--labels", file, "--dry-run")
+    assert "It would be kept." in would.stderr
+    assert student.json("model", "list")["active"] is None
+    told = student("model", "calibrate", "--labels", file)
+    assert "Version 1 reads now" in told.stderr
+    assert "accuracy" in told.stdout
+    assert "100 labels" in told.stderr
+    shown = student.json("model", "show", "1")
+    assert shown["note"] == "labels"
+    assert shown["figures"]["after"]["accuracy"] == pytest.approx(0.5)
+    assert "accuracy 0.250 → 0.500" in student("model", "show", "1").stdout
+
+
+def test_what_makes_nothing_better_is_refused(student: Cli) -> None:
+    moods = ("negative", "neutral", "neutral", "neutral", "positive")
+    exact = "\n".join(json.dumps({"text": f"text {n}", "sentiment": moods[n % 5]}) for n in range(100))
+    words = ("model", "calibrate", "--labels", "-")
+    assert "nothing was changed" in student(*words, given=exact, status=1).stderr
+    assert "would not be kept" in student(*words, "--dry-run", given=exact).stderr
+    assert student.json(*words, given=exact, status=1)["version"] is None
+    assert student.json(*words, "--force", given=exact)["version"] == 1
+
+
+@pytest.mark.parametrize(
+    ("written", "why"),
+    [
+        ('{"text": "a", "sentiment": "cross"}', "record 1 has the sentiment 'cross'"),
+        ('{"text": "a"}', "record 1 has the sentiment ''"),
+        ('{"sentiment": "neutral"}', "record 1 has no `text`"),
+        ('{"text": "a", "sentiment": "neutral"}\n{', "record 2 is not JSON"),
+        ('{"text": "a", "sentiment": "neutral"}\n7', "record 2 is not a JSON object"),
+        ("words,mood\na,neutral", "record 1 has no `text`"),
+        ('{"text": "a", "sentiment": "neutral"}', "at least 30 labelled messages, these are 1"),
+        ("", "no labelled messages"),
+    ],
+)
+def test_labels_that_cannot_be_used(student: Cli, tmp_path: Path, written: str, why: str) -> None:
+    file = tmp_path / "labels"
+    file.write_text(written)
+    told = student("model", "calibrate", "--labels", file, status=1).stderr
+    assert why in told.splitlines()[-1]
+
+
+def test_few_labels_are_warned_of(student: Cli, tmp_path: Path) -> None:
+    file = tmp_path / "labels"
+    file.write_text("\n".join(JSONL.splitlines()[:40]))
+    assert (
+        "40 labelled messages: 100 or more make it sure."
+        in student("model", "calibrate", "--labels", file).stderr
+    )
+    student("model", "calibrate", status=2)
+    student("model", "calibrate", "--labels", file, "--corrections", status=2)
+
+
+def test_corrections_refit_and_calibrate(student: Cli, hub: Hub) -> None:
+    assert "so far there are 0" in student.problem("model", "refit")
+    stored(hub, *(f"awful thing {n}" for n in range(60)))
+    with hub.database.session() as session:
+        alex = user(session)
+        for message in session.scalars(select(Message)).all():
+            # A few are left to the other moods, so that each has its messages.
+            mood = {0: "neutral", 1: "positive"}.get(message.id % 20, "negative")
+            correct(session, message, user=alex, now=NOW, sentiment=mood)
+    assert "60 messages corrected by people" in student("model", "list").stderr
+    assert student.json("model", "refit", "--dry-run")["improved"]
+    refitted = student.json("model", "refit")
+    assert refitted["version"] == 1
+    assert refitted["after"]["sentiment_right"] > refitted["before"]["sentiment_right"]
+    student("model", "use", "base")
+    assert student.json("model", "calibrate", "--corrections")["labels"] == 60
+    assert student.json("model", "show")["note"] == "corrections"

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from fastapi.testclient import TestClient
 
+from hub.conversations.models import Message
 from hub.inbox.analyse import analyse
+from hub.learning.corrections import correct
+from hub.learning.figures import in_words
 from hub.learning.reanalysis import reanalyse
 from hub.runtime import Hub
-from tests.factories import NOW, channel, inbound, receive_one
-from tests.hub.learning.pupil import LUGGAGE, Pupil
+from tests.factories import NOW, channel, inbound, receive_one, user
+from tests.hub.learning.pupil import LUGGAGE, Pupil, Student
 
 LESSON = {"name": "Lost luggage", "examples": list(LUGGAGE)}
 FORM = {"name": "Lost luggage", "examples": "\r\n".join(LUGGAGE)}
@@ -144,9 +147,46 @@ def test_history_is_read_again_by_page(agent: TestClient, pupil: Pupil, hub: Hub
     assert "after 0 of 1 message" in agent.get("/model").text
 
 
-def test_a_figure_in_words() -> None:
-    from hub.learning.figures import in_words
+def test_two_versions_are_compared(api: TestClient, agent: TestClient, pupil: Pupil, hub: Hub) -> None:
+    assert "There are no messages yet" in agent.get("/model/compare").text
+    with hub.database.session() as session:
+        message = receive_one(session, channel(session), inbound(LUGGAGE[0]))
+    analyse(hub)
+    assert "They say the same" in agent.get("/model/compare").text
+    api.post("intents", json=LESSON)
+    found = api.get("model/comparison").json()
+    assert (found["a"], found["b"], found["messages"], found["differing"]) == ("words-1", "words-1+1", 1, 1)
+    assert found["pairs"] == [{"matter": "taught", "a": "none", "b": "Lost luggage", "messages": 1}]
+    (example,) = found["examples"]
+    assert (example["message_id"], example["b"]["taught"]) == (message.id, "Lost luggage")
+    page = agent.get("/model/compare?a=1&b=base").text
+    assert f'href="/conversations/{message.conversation_id}#message-{message.id}"' in page
+    assert "differ on 1 of the newest 1 message" in page
+    assert api.get("model/comparison?a=7").status_code == 404
 
+
+def test_what_people_corrected_is_learnt_when_asked(api: TestClient, agent: TestClient, hub: Hub) -> None:
+    hub._scorer = Student()
+    assert api.post("model/refit", json={}).status_code == 422
+    agent.post("/model/refit", headers={"referer": "/model"})
+    assert "A refit takes 30 corrections of one matter" in agent.get("/model").text
+    with hub.database.session() as session:
+        chirp, alex = channel(session), user(session)
+        messages = [receive_one(session, chirp, inbound(f"awful {n}", author=f"a{n}")) for n in range(50)]
+    while analyse(hub):
+        pass
+    with hub.database.session() as session:
+        for message in messages:
+            correct(session, session.get_one(Message, message.id), user=alex, now=NOW, sentiment="negative")
+    answer = api.post("model/refit", json={"dry_run": True}).json()
+    assert (answer["version"], answer["improved"], answer["figures"]["corrections"]) == (None, True, 50)
+    assert "Learn from 50 corrections" in agent.get("/model").text
+    agent.post("/model/refit")
+    assert "Learnt from 50 corrected messages." in agent.get("/model").text
+    assert api.get("model").json()["active"] == 1
+
+
+def test_a_figure_in_words() -> None:
     figures = {"examples": 1200, "before": {"accuracy": 0.625}, "after": {"accuracy": 0.793, "macro_f1": 0.5}}
     assert in_words(figures) == "1,200 examples, accuracy 0.625 → 0.793"
     assert in_words({}) == ""

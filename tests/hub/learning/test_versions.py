@@ -47,7 +47,7 @@ def put(hub: Hub, name: str) -> None:
 
 def test_what_is_taught_is_read_for_from_the_next_message_on(hub: Hub, pupil: Pupil) -> None:
     assert read(hub, LUGGAGE[0]) == ("words-1", [])
-    version = teach(hub, "Lost luggage", LUGGAGE, user_id=None)
+    version = teach(hub, "Lost luggage", LUGGAGE, user_id=None).version_id
     assert read(hub, LUGGAGE[0]) == (f"words-1+{version}", ["Lost luggage"])
     assert read(hub, "a good day") == (f"words-1+{version}", [])
 
@@ -56,7 +56,7 @@ def test_another_process_knows_it_as_soon(hub: Hub, pupil: Pupil) -> None:
     other = Hub(hub.settings)
     other._scorer = Pupil()
     assert other.scorer is other.base_scorer
-    version = teach(hub, "Lost luggage", LUGGAGE, user_id=None)
+    version = teach(hub, "Lost luggage", LUGGAGE, user_id=None).version_id
     assert read(other, LUGGAGE[1]) == (f"words-1+{version}", ["Lost luggage"])
     assert other.scorer is other.scorer, "made once for each version"
     forget(other, "Lost luggage", user_id=None)
@@ -67,9 +67,9 @@ def test_another_process_knows_it_as_soon(hub: Hub, pupil: Pupil) -> None:
 def test_each_step_is_a_version_and_can_be_put_back(hub: Hub, pupil: Pupil) -> None:
     with hub.database.session() as session:
         alex = user(session)
-    first = teach(hub, "Lost luggage", LUGGAGE, user_id=alex.id)
-    second = teach(hub, "Parking", PARKING, user_id=None)
-    third = forget(hub, "Lost luggage", user_id=None)
+    first = teach(hub, "Lost luggage", LUGGAGE, user_id=alex.id).version_id
+    second = teach(hub, "Parking", PARKING, user_id=None).version_id
+    third = forget(hub, "Lost luggage", user_id=None).version_id
     assert names(hub) == ["Parking"]
     with hub.database.reading() as session:
         made = [(each.id, each.parent_id, each.kind, each.note) for each in list_versions(session)]
@@ -167,7 +167,7 @@ def test_who_never_gets_a_turn_is_told(hub: Hub, pupil: Pupil, monkeypatch: pyte
 
 
 def test_another_shipped_model_reads_the_examples_anew(hub: Hub, pupil: Pupil) -> None:
-    version = teach(hub, "Lost luggage", LUGGAGE, user_id=None)
+    version = teach(hub, "Lost luggage", LUGGAGE, user_id=None).version_id
     hub._scorer = Pupil("words-2")
     trouble = hub.active_version().trouble
     assert trouble is not None
@@ -197,7 +197,7 @@ def test_examples_that_the_new_model_cannot_read_are_left_out(
 
 
 def test_a_version_that_cannot_be_used_stops_no_message(hub: Hub, pupil: Pupil) -> None:
-    version = teach(hub, "Lost luggage", LUGGAGE, user_id=None)
+    version = teach(hub, "Lost luggage", LUGGAGE, user_id=None).version_id
     with hub.database.session() as session:
         session.execute(update(ModelVersion).values(payload=b"damaged"))
     hub.versions._latest = None

@@ -59,6 +59,7 @@ PAGES = (
     "/channels",
     "/rejects",
     "/model",
+    "/model/compare",
     "/no-such-page",
 )
 CHARTS = {
