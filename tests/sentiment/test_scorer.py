@@ -30,7 +30,7 @@ MESSAGES = [
     "ok",
     "How many points do I need for gold status? " * 60,
 ]
-LONG = "The parcel was left with a neighbour whom I met on the stairs. " * 40
+LONG = "Your people on the second floor were kind, and the table came on Monday. " * 40
 
 
 @pytest.mark.parametrize(
