@@ -5,16 +5,30 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+_MEASURED = {
+    "accuracy": "right",
+    "calibration_error": "sureness off by",
+    "sentiment_right": "mood right",
+    "main_intent_right": "main intent right",
+}
+
 
 def in_words(figures: Mapping[str, Any]) -> str:
-    """Figures on one line: counts, then what was measured before and after, as `accuracy 0.625 → 0.793`."""
+    """The figures that people ask for, on one line: counts, then shares before and after, as
+    `100 labels, right 62 % → 79 %`."""
     before, after = figures.get("before", {}), figures.get("after", {})
-    counts = [f"{value:,} {_words(name)}" for name, value in figures.items() if isinstance(value, int)]
+    counts = [
+        f"{value:,} {name.replace('_', ' ')}"
+        for name, value in figures.items()
+        if isinstance(value, int) and value
+    ]
     measured = [
-        f"{_words(name)} {before[name]:.3f} → {value:.3f}" for name, value in after.items() if name in before
+        f"{words} {_percent(before[name])} → {_percent(after[name])}"
+        for name, words in _MEASURED.items()
+        if name in before and name in after
     ]
     return ", ".join([*counts, *measured])
 
 
-def _words(name: str) -> str:
-    return name.replace("_", " ")
+def _percent(share: float) -> str:
+    return f"{100 * share:.0f}\N{NO-BREAK SPACE}%"

@@ -157,8 +157,8 @@ def compare_page(
             user,
             "model_compare.html",
             "model",
-            a=a,
-            b=b,
+            a=_called(named_id(session, a)),
+            b=_called(named_id(session, b)),
             found=found,
             pairs=found.pairs.most_common(),
         )
@@ -191,6 +191,10 @@ def _tell(request: Request, hub: Hub, learnt: Learnt, said: str) -> None:
 def _undo(before: int | None, now: int | None) -> tuple[str, dict[str, str]]:
     """To put the version back that was at work before, while nothing else happened."""
     return "/model/use", {"version": _name(before), "instead_of": _name(now)}
+
+
+def _called(version_id: int | None) -> str:
+    return "The model as shipped" if version_id is None else f"Version {version_id}"
 
 
 def _name(version_id: int | None) -> str:

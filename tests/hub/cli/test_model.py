@@ -167,7 +167,7 @@ def test_labels_calibrate(student: Cli, tmp_path: Path, written: str) -> None:
     shown = student.json("model", "show", "1")
     assert shown["note"] == "labels"
     assert shown["figures"]["after"]["accuracy"] == pytest.approx(0.5)
-    assert "accuracy 0.250 → 0.500" in student("model", "show", "1").stdout
+    assert "right 25\N{NO-BREAK SPACE}% → 50\N{NO-BREAK SPACE}%" in student("model", "show", "1").stdout
 
 
 def test_what_makes_nothing_better_is_refused(student: Cli) -> None:

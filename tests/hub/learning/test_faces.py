@@ -187,6 +187,11 @@ def test_what_people_corrected_is_learnt_when_asked(api: TestClient, agent: Test
 
 
 def test_a_figure_in_words() -> None:
-    figures = {"examples": 1200, "before": {"accuracy": 0.625}, "after": {"accuracy": 0.793, "macro_f1": 0.5}}
-    assert in_words(figures) == "1,200 examples, accuracy 0.625 → 0.793"
+    figures = {
+        "labels": 1200,
+        "not_read": 0,
+        "before": {"accuracy": 0.625, "loss": 1.0, "rows": 3},
+        "after": {"accuracy": 0.793, "loss": 0.9, "rows": 3},
+    }
+    assert in_words(figures) == "1,200 labels, right 62\N{NO-BREAK SPACE}% → 79\N{NO-BREAK SPACE}%"
     assert in_words({}) == ""

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections.abc import Sequence
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
 from sqlalchemy import select
@@ -23,6 +26,24 @@ from tests.factories import NOW, Batch, WordScorer, analysis, channel, inbound, 
 from tests.hub.conftest import Clock
 
 HOUR = timedelta(hours=1)
+# A worker that reads for ever.
+STUCK = """
+import sys, time
+from pathlib import Path
+from hub.learning.reanalysis import reanalyse
+from hub.runtime import Hub
+from hub.settings import Settings
+
+class Stuck:
+    name = "stuck"
+    def score(self, texts):
+        print("reading", flush=True)
+        time.sleep(600)
+
+hub = Hub(Settings(database_url=sys.argv[1], home=Path(sys.argv[2]), secret_key="test key"))
+hub._scorer = Stuck()
+reanalyse(hub)
+"""
 
 
 class Glad(WordScorer):
@@ -156,6 +177,29 @@ def test_who_dies_in_the_middle_loses_and_repeats_nothing(hub: Hub, clock: Clock
     # The one that may have been the cause goes alone, the rest together.
     assert [len(texts) for texts in glad.read] == [1, 4]
     assert job(hub).done == 9
+
+
+def test_a_process_that_is_killed_leaves_its_batch_to_the_next(hub: Hub, clock: Clock, glad: Glad) -> None:
+    begin(hub)
+    reanalyse(hub)
+    killed = subprocess.Popen(
+        [sys.executable, "-c", STUCK, hub.database.url, str(hub.settings.home)],
+        cwd=Path(reanalysis.__file__).parents[2],
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert killed.stdout is not None
+    assert killed.stdout.readline() == "reading\n"
+    killed.kill()
+    killed.wait(30)
+    killed.stdout.close()
+    assert (job(hub).done, models(hub).count("glad-1")) == (4, 4)
+    # Its lease is by its own clock.
+    lease = job(hub).leased_until
+    assert lease is not None
+    clock.now = lease + timedelta(seconds=1)
+    drain(hub)
+    assert (job(hub).done, set(models(hub))) == (9, {"glad-1"})
 
 
 def test_who_comes_back_late_stores_nothing(hub: Hub, clock: Clock, glad: Glad) -> None:
