@@ -111,11 +111,11 @@ def thresholds(
     if head.kind == "one":
         best = shares.argmax(axis=1)
         right = truth[np.arange(len(truth)), best] > 0
-        return (worth_saying(shares.max(axis=1), right),) * len(head.labels)
+        return (round(worth_saying(shares.max(axis=1), right), 2),) * len(head.labels)
     return tuple(best_threshold(shares[:, j], truth[:, j], low, high) for j in range(len(head.labels)))
 
 
-def best_threshold(shares: Array, truth: Array, low: float = 0.2, high: float = 0.8) -> float:
+def best_threshold(shares: Array, truth: NDArray[np.generic], low: float = 0.2, high: float = 0.8) -> float:
     """The share from which saying yes gives the best F1, within bounds that keep it believable; the nearest
     to a half where several do."""
     candidates = np.arange(low, high + 1e-9, 0.02)
@@ -124,21 +124,24 @@ def best_threshold(shares: Array, truth: Array, low: float = 0.2, high: float = 
 
 
 def worth_saying(confidences: Array, right: Marks, at_least: float = 0.5) -> float:
-    """The lowest confidence from which a label is right at least `at_least` of the time, judged in bins of
-    0.05 with at least 20 rows."""
-    for low in np.arange(0.3, 0.95, 0.05):
-        inside = (confidences >= low) & (confidences < low + 0.05)
-        if inside.sum() >= 20 and right[inside].mean() >= at_least:
-            return round(float(low), 2)
-    return 0.5
+    """The lowest confidence near which labels are right at least `at_least` of the time. A right one that is
+    said wins `1 - at_least`, a wrong one costs `at_least`: this is where most is won. 1 where nothing is."""
+    sure, hits, rows = _from_the_surest(confidences, right)
+    won = hits - at_least * rows
+    best = np.flatnonzero(won == won.max())[-1]
+    return float(sure[best]) if won[best] >= 0 else 1.0
 
 
-def coverage_threshold(confidences: Array, right: NDArray[np.bool_], at_least: float) -> float:
+def coverage_threshold(confidences: Array, right: Marks, at_least: float) -> float:
     """The lowest confidence from which all that is said is right at least `at_least` of the time: the widest
     coverage of that accuracy on the risk-coverage curve. 1 where no coverage has it."""
-    order = np.argsort(-confidences, kind="stable")
-    sure = confidences[order]
-    accuracy = np.cumsum(right[order]) / np.arange(1, len(order) + 1)
-    whole = np.append(sure[1:] < sure[:-1], True)  # rows equally sure are said together or not at all
-    good = np.flatnonzero((accuracy >= at_least) & whole)
+    sure, hits, rows = _from_the_surest(confidences, right)
+    good = np.flatnonzero(hits / rows >= at_least)
     return float(sure[good[-1]]) if len(good) else 1.0
+
+
+def _from_the_surest(confidences: Array, right: Marks) -> tuple[Array, Array, Array]:
+    """Each confidence that there is, downwards, and how many rows are at least so sure: right ones, and all."""
+    values, places = np.unique(confidences, return_inverse=True)
+    hits = np.bincount(places, weights=right)[::-1].cumsum()
+    return values[::-1], hits, np.bincount(places)[::-1].cumsum()

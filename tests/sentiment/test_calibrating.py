@@ -71,11 +71,20 @@ def test_the_best_threshold_stays_believable() -> None:
     assert calibrating.best_threshold(shares, np.array([0, 1, 1, 1], np.float32), low=0.06) <= 0.1
 
 
-def test_a_label_is_worth_saying_once_it_is_right_half_the_time() -> None:
+@pytest.mark.parametrize(("at_least", "threshold"), [(0.5, 0.47), (0.7, 0.62), (0.2, 0.42), (0.9, 1.0)])
+def test_a_label_is_worth_saying_once_it_is_right_often_enough(at_least: float, threshold: float) -> None:
+    """Of forty each: 12 are right, 24 and 30."""
     confidences = np.repeat(np.array([0.42, 0.47, 0.62], np.float32), 40)
     right = np.concatenate([np.arange(40) < 12, np.arange(40) < 24, np.arange(40) < 30])
-    assert calibrating.worth_saying(confidences, right) == 0.45
-    assert calibrating.worth_saying(confidences[:5], right[:5]) == 0.5
+    found = calibrating.worth_saying(confidences, right, at_least)
+    assert found == pytest.approx(threshold)
+
+
+def test_honest_confidences_are_worth_saying_from_what_is_asked_on() -> None:
+    rng = np.random.default_rng(5)
+    confidences = rng.random(20_000).astype(np.float32)
+    found = calibrating.worth_saying(confidences, rng.random(20_000) < confidences, 0.6)
+    assert found == pytest.approx(0.6, abs=0.05)
 
 
 @pytest.mark.parametrize(
