@@ -11,7 +11,6 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from hashlib import sha256
-from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,17 +18,15 @@ from safetensors import SafetensorError
 from safetensors.numpy import load, save
 
 from sentiment.figures import calibration_error, macro_recall
-from sentiment.heads import PRODUCT, Array, Head
+from sentiment.heads import PRODUCT, Affine, Array, Head, LinearHead, log_softmax
 from sentiment.taught import AdaptationError, Taught
 from sentiment.types import SENTIMENTS, SentimentLabel
 
 __all__ = [
     "Adaptation",
     "AdaptationError",
-    "Affine",
     "Calibration",
     "Figures",
-    "LinearHead",
     "Refit",
     "Seen",
     "Taught",
@@ -55,37 +52,6 @@ WEIGHT_SPREAD = 1.0
 """The same for the weights of a refit, in how far they move a typical message's logits. There 1 had less loss
 than 0.3, 0.5 and 2 from 600 rows and about the same from 100."""
 Numbers = NDArray[np.float64]
-Float = TypeVar("Float", np.float32, np.float64)
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Affine:
-    """A map of a head's calibrated logits: `scale * logits + shift`, one of each for every label."""
-
-    scale: Array
-    shift: Array
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class LinearHead:
-    """A head as it stands, its calibration included: `weight` (labels, width), `bias` (labels,), and the
-    share from which each label is said."""
-
-    head: Head
-    weight: Array
-    bias: Array
-    thresholds: tuple[float, ...]
-
-    def log_shares(self, inputs: Array) -> Array:
-        """Of what the head sees (texts, width): log probabilities where one label of many holds, else the log
-        odds of each label (texts, labels)."""
-        logits = inputs @ self.weight.T + self.bias
-        return _log_softmax(logits) if self.head.kind == "one" else logits
-
-    def mapped(self, affine: Affine) -> LinearHead:
-        """The same head with the map after it."""
-        weight, bias = self.weight * affine.scale[:, None], self.bias * affine.scale + affine.shift
-        return LinearHead(self.head, weight, bias, self.thresholds)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -234,7 +200,7 @@ def calibrate(log_shares: Array, labels: Sequence[SentimentLabel]) -> Calibratio
         scale, shift = _affine(logits[fold != k], truth[fold != k])
         mapped[fold == k] = logits[fold == k] * scale + shift
     scale, shift = _affine(logits, truth)
-    before, after = (_figures_of_one(_log_softmax(each), truth) for each in (logits, mapped))
+    before, after = (_figures_of_one(log_softmax(each), truth) for each in (logits, mapped))
     affine = Affine(np.full(len(SENTIMENTS), scale, np.float32), shift.astype(np.float32))
     return Calibration(affine, before, after)
 
@@ -301,7 +267,7 @@ def _affine(logits: Numbers, truth: Numbers) -> tuple[float, Numbers]:
 
     def gradient(steps: Numbers) -> Numbers:
         scale, *shift = parameters(steps)
-        wrong = np.exp(_log_softmax(logits * scale + shift)) - truth
+        wrong = np.exp(log_softmax(logits * scale + shift)) - truth
         found: Numbers = spread * np.array([(wrong * logits).sum(), *wrong.sum(axis=0)]) + steps
         return found
 
@@ -375,12 +341,5 @@ def _figures_of_one(log_shares: Numbers, truth: NDArray[np.floating]) -> Figures
 
 
 def _shares(head: Head, logits: Numbers) -> Numbers:
-    found: Numbers = np.exp(_log_softmax(logits)) if head.kind == "one" else 0.5 * (1 + np.tanh(0.5 * logits))
-    return found
-
-
-def _log_softmax(logits: NDArray[Float]) -> NDArray[Float]:
-    """Log shares along the last axis."""
-    below = logits - logits.max(axis=-1, keepdims=True)
-    found: NDArray[Float] = below - np.log(np.exp(below).sum(axis=-1, keepdims=True))
+    found: Numbers = np.exp(log_softmax(logits)) if head.kind == "one" else 0.5 * (1 + np.tanh(0.5 * logits))
     return found

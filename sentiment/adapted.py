@@ -5,10 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Protocol
 
-import numpy as np
-
-from sentiment.adaptation import Adaptation, LinearHead, Seen
-from sentiment.heads import Array, sigmoid
+from sentiment.adaptation import Adaptation, Seen
+from sentiment.heads import Array, LinearHead
 from sentiment.reader import Reading
 
 
@@ -42,10 +40,7 @@ class AdaptedReader:
 
     def read(self, cleaned: Sequence[str]) -> Reading:
         seen = self.look(cleaned, [None] * len(cleaned))
-        shares = {
-            name: np.exp(said) if self.heads[name].head.kind == "one" else sigmoid(said)
-            for name, said in seen.log_shares.items()
-        }
+        shares = {name: head.shares(seen.inputs[name]) for name, head in self.heads.items()}
         return Reading(shares, seen.embeddings, self._taught.find(seen.embeddings))
 
     def look(self, cleaned: Sequence[str], objections: Sequence[str | None]) -> Seen:

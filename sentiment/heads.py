@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from sentiment.types import EMOTIONS, INTENTS, SENTIMENTS
 
 Array = NDArray[np.float32]
+Float = TypeVar("Float", np.float32, np.float64)
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,8 +31,13 @@ class Head:
 
 def softmax(logits: Array) -> Array:
     """Shares along the last axis."""
-    shares = np.exp(logits - logits.max(axis=-1, keepdims=True))
-    found: Array = shares / shares.sum(axis=-1, keepdims=True)
+    return np.exp(log_softmax(logits))
+
+
+def log_softmax(logits: NDArray[Float]) -> NDArray[Float]:
+    """Log shares along the last axis."""
+    below = logits - logits.max(axis=-1, keepdims=True)
+    found: NDArray[Float] = below - np.log(np.exp(below).sum(axis=-1, keepdims=True))
     return found
 
 
@@ -39,6 +45,45 @@ def sigmoid(logits: Array) -> Array:
     """Probabilities of yes, one by one."""
     found: Array = 0.5 * (1 + np.tanh(0.5 * logits))
     return found
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Affine:
+    """A map of a head's calibrated logits: `scale * logits + shift`, one of each for every label."""
+
+    scale: Array
+    shift: Array
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class LinearHead:
+    """A head as it stands, its calibration included: `weight` (labels, width), `bias` (labels,), and the
+    share from which each label is said."""
+
+    head: Head
+    weight: Array
+    bias: Array
+    thresholds: tuple[float, ...]
+
+    def logits(self, inputs: Array) -> Array:
+        """Of what the head sees (texts, width): (texts, labels)."""
+        found: Array = inputs @ self.weight.T + self.bias
+        return found
+
+    def log_shares(self, inputs: Array) -> Array:
+        """Log probabilities where one label of many holds, else the log odds of each label."""
+        logits = self.logits(inputs)
+        return log_softmax(logits) if self.head.kind == "one" else logits
+
+    def shares(self, inputs: Array) -> Array:
+        """Probabilities: of the labels together where one of them holds, else of each."""
+        logits = self.logits(inputs)
+        return softmax(logits) if self.head.kind == "one" else sigmoid(logits)
+
+    def mapped(self, affine: Affine) -> LinearHead:
+        """The same head with the map after it."""
+        weight, bias = self.weight * affine.scale[:, None], self.bias * affine.scale + affine.shift
+        return LinearHead(self.head, weight, bias, self.thresholds)
 
 
 SENTIMENT = Head("sentiment", "one", SENTIMENTS)

@@ -13,10 +13,10 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from sentiment.adaptation import Adaptation, AdaptationError, Affine, LinearHead, Seen
+from sentiment.adaptation import Adaptation, AdaptationError, Seen
 from sentiment.adapted import AdaptedReader
 from sentiment.explain import CannotExplain, explain
-from sentiment.heads import Array, sigmoid, softmax
+from sentiment.heads import Array, LinearHead
 from sentiment.inference import Inference
 from sentiment.language import Language, identify, objection
 from sentiment.network import WIDTH
@@ -35,7 +35,7 @@ from sentiment.types import (
     Sentiment,
     TaughtIntent,
 )
-from sentiment.weights import FOLDER, MODEL, Calibrated, linear_heads, verify
+from sentiment.weights import FOLDER, MODEL, verify
 from sentiment.weights import load as load_network
 
 
@@ -45,43 +45,26 @@ class NetworkReader:
     def __init__(self, precision: Precision = "fp32", folder: Path = FOLDER) -> None:
         """Raises: sentiment.weights.WeightsError."""
         verify(folder)
-        network, self._card = load_network(folder / MODEL.name)
-        self._linear = linear_heads(network)
+        network, card = load_network(folder / MODEL.name)
         self._inference = Inference(network, precision)
         self._pieces = Pieces(folder / VOCABULARY.name)
-        self.name = self._card.version
-        self.languages: frozenset[str] | None = frozenset(self._card.languages)
+        self.name = card.version
+        self.languages: frozenset[str] | None = frozenset(card.languages)
+        self.heads: Mapping[str, LinearHead] = {each.head.name: each.linear(network) for each in card.heads}
+        """In the order of what `see` gives."""
         self.thresholds: Mapping[str, tuple[float, ...]] = {
-            each.head.name: each.thresholds for each in self._card.heads
+            name: head.thresholds for name, head in self.heads.items()
         }
-
-    @property
-    def heads(self) -> Mapping[str, LinearHead]:
-        """As they are shipped, in the order of what `see` gives."""
-        found = {}
-        for each in self._card.heads:
-            plain = LinearHead(each.head, *self._linear[each.head.name], each.thresholds)
-            honest = Affine(np.array(each.scale, np.float32), np.array(each.shift, np.float32))
-            found[each.head.name] = plain.mapped(honest)
-        return found
 
     def read(self, cleaned: Sequence[str]) -> Reading:
         seen, embeddings = self.see(cleaned)
-        logits = self._logits(seen)
-        return Reading(
-            {h.head.name: calibrated(logits[h.head.name], h) for h in self._card.heads}, embeddings
-        )
+        each = enumerate(self.heads.items())
+        return Reading({name: head.shares(seen[:, i]) for i, (name, head) in each}, embeddings)
 
     def logits(self, cleaned: Sequence[str]) -> dict[str, Array]:
-        """What each head says before calibration: (texts, labels) by head name."""
-        return self._logits(self.see(cleaned)[0])
-
-    def _logits(self, seen: Array) -> dict[str, Array]:
-        found = {}
-        for i, each in enumerate(self._card.heads):
-            weight, bias = self._linear[each.head.name]
-            found[each.head.name] = seen[:, i] @ weight.T + bias
-        return found
+        """What each head says, calibration included, before it becomes shares: (texts, labels) by name."""
+        seen, _ = self.see(cleaned)
+        return {name: head.logits(seen[:, i]) for i, (name, head) in enumerate(self.heads.items())}
 
     def see(self, cleaned: Sequence[str]) -> tuple[Array, Array]:
         """What each head sees of each text (texts, heads, width), and the texts' embeddings (texts, width),
@@ -92,17 +75,11 @@ class NetworkReader:
         texts: list[list[list[int]]] = [[] for _ in cleaned]
         for window, owner in zip(*self._pieces.windows(cleaned), strict=True):
             texts[owner].append(window)
-        seen = np.empty((len(texts), len(self._card.heads), WIDTH), np.float32)
+        seen = np.empty((len(texts), len(self.heads), WIDTH), np.float32)
         embeddings = np.empty((len(texts), WIDTH), np.float32)
         for batch in by_size([sum(map(len, windows)) for windows in texts]):
             seen[batch], embeddings[batch] = self._inference([texts[i] for i in batch])
         return seen, embeddings
-
-
-def calibrated(logits: Array, head: Calibrated) -> Array:
-    """Shares of a head's logits (texts, labels)."""
-    honest = logits * np.array(head.scale, np.float32) + np.array(head.shift, np.float32)
-    return softmax(honest) if head.head.kind == "one" else sigmoid(honest)
 
 
 class MessageScorer:

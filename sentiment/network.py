@@ -47,9 +47,15 @@ class Packed:
 
     def to(self, device: torch.device) -> Packed:
         """The same on another device."""
-        moved = (self.ids, self.positions, self.owners, self.places, self.kept)
-        mask = None if self.mask is None else self.mask.to(device)
-        return Packed(*(tensor.to(device) for tensor in moved), mask, self.texts)
+        return Packed(
+            ids=self.ids.to(device),
+            positions=self.positions.to(device),
+            owners=self.owners.to(device),
+            places=self.places.to(device),
+            kept=self.kept.to(device),
+            mask=None if self.mask is None else self.mask.to(device),
+            texts=self.texts,
+        )
 
 
 def pack(windows: Sequence[Sequence[int]], owners: Sequence[int], texts: int) -> Packed:
@@ -105,7 +111,8 @@ def _attend(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None) -> Tensor:
     scores = (q @ k.transpose(2, 3)) * q.shape[-1] ** -0.5
     if mask is not None:
         scores = scores.masked_fill(~mask, -torch.inf)
-    return scores.softmax(dim=-1).to(v.dtype) @ v
+    seen: Tensor = scores.softmax(dim=-1).to(v.dtype) @ v
+    return seen
 
 
 class Encoder(nn.Module):

@@ -113,7 +113,7 @@ def train(data: Path, snapshots: Path, seed: int = SEED) -> Network:
                     logits[name] = layer(embeddings * SHARPNESS)
             loss = _loss(logits, [rows[i] for i in batch], {**shipped, **several})
             loss = loss + ANCHOR * _astray(embeddings, [anchors.get(i) for i in batch])
-            loss.backward()
+            loss.backward()  # type: ignore[no-untyped-call]
             torch.nn.utils.clip_grad_norm_([*body, *heads], 1.0)
             optimiser.step()
             schedule.step()

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -19,7 +18,7 @@ from safetensors import safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
-from sentiment.heads import Head
+from sentiment.heads import Affine, Array, Head, LinearHead, sigmoid, softmax
 from sentiment.network import Network
 
 FOLDER = Path(__file__).parent / "weights"
@@ -40,6 +39,17 @@ class Calibrated:
     scale: tuple[float, ...]
     shift: tuple[float, ...]
     thresholds: tuple[float, ...]
+
+    def shares(self, logits: Array) -> Array:
+        """Probabilities of logits (texts, labels)."""
+        honest = logits * np.array(self.scale, np.float32) + np.array(self.shift, np.float32)
+        return softmax(honest) if self.head.kind == "one" else sigmoid(honest)
+
+    def linear(self, network: Network) -> LinearHead:
+        """The network's head of that name, calibration included."""
+        layer = network.heads[self.head.name]
+        plain = LinearHead(self.head, layer.weight.numpy(), layer.bias.numpy(), self.thresholds)
+        return plain.mapped(Affine(np.array(self.scale, np.float32), np.array(self.shift, np.float32)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,8 +153,3 @@ def load(path: Path = MODEL) -> tuple[Network, Card]:
     network.train(False)
     network.requires_grad_(False)
     return network, card
-
-
-def linear_heads(network: Network) -> Mapping[str, tuple[np.ndarray, np.ndarray]]:
-    """Weight (outputs, WIDTH) and bias (outputs,) of each head."""
-    return {name: (head.weight.numpy(), head.bias.numpy()) for name, head in network.heads.items()}

@@ -27,14 +27,13 @@ from sentiment.adaptation import (
     FEWEST_HELD_BACK,
     Adaptation,
     AdaptationError,
-    Affine,
     Refit,
     Seen,
     held_back,
 )
 from sentiment.adaptation import calibrate as fit_calibration
 from sentiment.adaptation import refit as fit_head
-from sentiment.heads import Array, sigmoid
+from sentiment.heads import Affine, Array, sigmoid
 from sentiment.types import INTENTS, SENTIMENTS, SentimentLabel
 
 BATCH = 64

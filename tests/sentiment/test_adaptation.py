@@ -17,13 +17,11 @@ from safetensors.numpy import save
 from sentiment.adaptation import (
     Adaptation,
     AdaptationError,
-    Affine,
-    LinearHead,
     calibrate,
     held_back,
     refit,
 )
-from sentiment.heads import INTENT, SENTIMENT, TOPIC, Array, Head, sigmoid, softmax
+from sentiment.heads import INTENT, SENTIMENT, TOPIC, Affine, Array, Head, LinearHead, sigmoid, softmax
 from sentiment.taught import Taught
 from sentiment.types import SENTIMENTS, SentimentLabel
 

@@ -12,8 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sentiment import SENTIMENTS, Analysis, Scorer
-from sentiment.adaptation import Adaptation, AdaptationError, Affine, refit
-from sentiment.heads import PRODUCT, softmax
+from sentiment.adaptation import Adaptation, AdaptationError, refit
+from sentiment.heads import PRODUCT, Affine, softmax
 from sentiment.model import MessageScorer
 from sentiment.reader import Reading
 from sentiment.taught import Taught

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 import sentiment
 from sentiment import EMOTIONS, INTENTS, SENTIMENTS, Analysis, Emotion, Scorer
 from sentiment.heads import SARCASM, SENTIMENT, softmax
-from sentiment.model import MessageScorer, calibrated
+from sentiment.model import MessageScorer
 from sentiment.reader import Reading
 from sentiment.weights import Calibrated
 
@@ -255,9 +255,9 @@ def test_an_emotion_that_is_not_sure_enough_is_not_said() -> None:
 def test_shares_are_those_of_the_calibrated_logits() -> None:
     logits = np.array([[2.0, 0.0, 0.0]], np.float32)
     mood = Calibrated(SENTIMENT, (0.5,) * 3, (0.0, 1.0, 0.0), (0.4,) * 3)
-    np.testing.assert_allclose(calibrated(logits, mood), softmax(np.array([[1.0, 1.0, 0.0]], np.float32)))
+    np.testing.assert_allclose(mood.shares(logits), softmax(np.array([[1.0, 1.0, 0.0]], np.float32)))
     sarcasm = Calibrated(SARCASM, (2.0,), (-1.0,), (0.5,))
-    np.testing.assert_allclose(calibrated(np.array([[0.5]], np.float32), sarcasm), [[0.5]])
+    np.testing.assert_allclose(sarcasm.shares(np.array([[0.5]], np.float32)), [[0.5]])
 
 
 def test_a_huge_text_is_read_in_bounded_time(scorer: Scorer) -> None:

@@ -8,8 +8,8 @@ from zlib import crc32
 
 import numpy as np
 
-from sentiment.adaptation import Adaptation, AdaptationError, LinearHead, Seen
-from sentiment.heads import INTENT, SENTIMENT, Array, sigmoid
+from sentiment.adaptation import Adaptation, AdaptationError, Seen
+from sentiment.heads import INTENT, SENTIMENT, Array, LinearHead, sigmoid
 from sentiment.types import INTENTS, SENTIMENTS, Analysis, Intent, Sentiment
 from tests.factories import WordScorer
 

@@ -18,8 +18,8 @@ from tests.factories import PASSWORD, inbound
 from tests.hub.web.serving import ServedHub
 
 Opened = Callable[..., Page]
-# htmx notes a request that a click elsewhere, or leaving the page, cut short; a failed one it notes as another
-# event besides ("sendError", "responseError").
+# htmx notes a request that a click elsewhere, or leaving the page, cut short. One that failed it notes as
+# another event besides ("sendError", "responseError").
 LEFT = ("htmx:afterRequest", "htmx:sendAbort")
 
 
