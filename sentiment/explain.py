@@ -27,7 +27,7 @@ from sentiment.text import clean, kept
 from sentiment.types import Explanation, Word
 
 MOST_PASSAGES = 64
-MOST_CHARS = 48_000
+MOST_CHARS = 32_000
 """A text is cut into so many passages at most, so that the texts without one of them have so many characters
 together: one core is busy for a second or two. Of a short text each word is a passage."""
 LEAST_PASSAGES = 8

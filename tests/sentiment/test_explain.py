@@ -151,7 +151,7 @@ def test_passages_are_all_of_the_text_in_order(text: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("words", "passages_"), [(40, 40), (64, 64), (100, 64), (600, 16), (1_500, 8), (20_000, 8)]
+    ("words", "passages_"), [(40, 40), (64, 64), (100, 64), (600, 10), (1_500, 8), (20_000, 8)]
 )
 def test_the_work_is_bounded(words: int, passages_: int) -> None:
     reader = Words(good=1.0)
