@@ -141,7 +141,7 @@ def coverage_threshold(confidences: Array, right: Marks, at_least: float) -> flo
 
 
 def _from_the_surest(confidences: Array, right: Marks) -> tuple[Array, Array, Array]:
-    """Each confidence that there is, downwards, and how many rows are at least so sure: right ones, and all."""
+    """Each confidence that there is, downwards, and how many rows are at least so sure: right ones, all."""
     values, places = np.unique(confidences, return_inverse=True)
     hits = np.bincount(places, weights=right)[::-1].cumsum()
     return values[::-1], hits, np.bincount(places)[::-1].cumsum()

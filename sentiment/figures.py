@@ -57,6 +57,14 @@ def calibration_error(confidences: Array, right: Marks, bins: int = 15) -> float
     return sum(each.rows * abs(each.accuracy - each.confidence) for each in found) / len(right)
 
 
+def calibration_noise(confidences: Array, bins: int = 15, draws: int = 200) -> float:
+    """The calibration error that honest confidences would show by chance on so many rows: the mean over
+    draws, always the same ones, of answers that are right as often as their confidence says."""
+    draw = np.random.default_rng(0)
+    honest = (draw.random(len(confidences)) < confidences for _ in range(draws))
+    return float(np.mean([calibration_error(confidences, right, bins) for right in honest]))
+
+
 def surest(confidences: Array, right: Marks, coverage: float) -> float:
     """Accuracy of the surest rows, `coverage` (0..1] of them: one minus the risk at that coverage."""
     order = np.argsort(-confidences, kind="stable")

@@ -28,6 +28,14 @@ def test_calibration_error_is_the_gap() -> None:
     assert figures.calibration_error(np.ones(4, np.float32), np.ones(4, bool)) == 0
 
 
+def test_few_rows_look_miscalibrated_by_chance() -> None:
+    """With n rows in one bin the gap is that of a mean: about 0.8 standard errors."""
+    confidences = np.full(400, 0.8, np.float32)
+    expected = 0.8 * (0.8 * 0.2 / 400) ** 0.5
+    assert figures.calibration_noise(confidences) == pytest.approx(expected, rel=0.15)
+    assert figures.calibration_noise(confidences) < figures.calibration_noise(confidences[:50])
+
+
 def test_reliability_has_a_bin_for_what_is_there() -> None:
     confidences = np.array([0.1, 0.9, 1.0], np.float32)
     low, high = figures.reliability(confidences, np.array([False, True, False]), bins=2)
