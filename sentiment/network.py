@@ -152,6 +152,12 @@ class Network(nn.Module):
         seen, means = self._pool(self.encoder(packed, dropout), packed)
         return seen, functional.normalize(self.embed(means).float(), dim=1)
 
+    def head(self, name: str) -> nn.Linear:
+        """The linear map of the head of that name. Raises: KeyError."""
+        found = self.heads[name]
+        assert isinstance(found, nn.Linear)
+        return found
+
     def logits(self, seen: Tensor, dropout: float = 0.0) -> dict[str, Tensor]:
         """Logits of each head (texts, outputs) from what the heads see."""
         return {

@@ -47,7 +47,7 @@ class Calibrated:
 
     def linear(self, network: Network) -> LinearHead:
         """The network's head of that name, calibration included."""
-        layer = network.heads[self.head.name]
+        layer = network.head(self.head.name)
         plain = LinearHead(self.head, layer.weight.numpy(), layer.bias.numpy(), self.thresholds)
         return plain.mapped(Affine(np.array(self.scale, np.float32), np.array(self.shift, np.float32)))
 
