@@ -54,7 +54,7 @@ class Settings(BaseSettings):
     model_precision: Precision = Field(
         "fp32",
         description="`fp32`, or `bf16`: faster where the processor multiplies bfloat16 (elsewhere the same "
-        "as `fp32`, with a warning); a label in some hundreds differs.",
+        "as `fp32`, with a warning); about one label in a thousand differs.",
     )
     analysis_batch: int = Field(64, ge=1, le=1024, description="How many messages are scored together.")
     analysis_lease_seconds: int = Field(

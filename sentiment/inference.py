@@ -7,6 +7,7 @@ of all texts as the rows of one matrix.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from itertools import chain, groupby
 
@@ -21,6 +22,14 @@ from sentiment.types import Precision
 
 Windows = Sequence[Sequence[int]]
 """A text's word pieces, each window with its [CLS] and [SEP]."""
+_SCALE = (WIDTH // ATTENTION_HEADS) ** -0.5 / math.log(2)
+"""Of queries, so that shares are powers of two: `exp(x) == exp2(x / log(2))`."""
+_HIGHEST = 100.0
+_LONG = 48
+"""The length from which torch's fused attention is faster, in fp32."""
+_SCORES_AT_ONCE = 1 << 18
+"""What fits a core's cache."""
+
 Run = tuple[int, int, int]
 """Neighbours of one length: where the first begins, how many there are, and how long each is."""
 
@@ -69,33 +78,52 @@ class Inference:
 
 
 class _Layer:
-    """One transformer layer: (pieces, WIDTH) to the same."""
+    """One transformer layer: (pieces, WIDTH) to the same. What it is given is written over."""
 
     def __init__(self, layer: Layer, dtype: torch.dtype) -> None:
         self._dtype = dtype
-        self._qkv, self._out, self._up, self._down = (
-            Linear(each.weight.to(dtype), each.bias.to(dtype))
-            for each in (layer.qkv, layer.out, layer.up, layer.down)
-        )
+        qkv, bias = layer.qkv.weight.clone(), layer.qkv.bias.clone()
+        qkv[:WIDTH] *= _SCALE
+        bias[:WIDTH] *= _SCALE
+        self._qkv = Linear(qkv.to(dtype), bias.to(dtype))
+        self._out = Linear(layer.out.weight.to(dtype), layer.out.bias.to(dtype))
+        self._up = Linear(layer.up.weight.to(dtype), layer.up.bias.to(dtype), gelu=True)
+        self._down = Linear(layer.down.weight.to(dtype), layer.down.bias.to(dtype))
         self._norm = layer.norm
         self._norm_after = layer.norm_after
 
     def __call__(self, x: Tensor, runs: Sequence[Run]) -> Tensor:
-        x = self._norm(x + self._out(self._attend(self._qkv(x.to(self._dtype)), runs)))
-        inner = functional.gelu(self._up(x.to(self._dtype)))
-        found: Tensor = self._norm_after(x + self._down(inner))
+        x = self._norm(x.add_(self._out(_attend(self._qkv(x.to(self._dtype)), runs))))
+        found: Tensor = self._norm_after(x.add_(self._down(self._up(x.to(self._dtype)))))
         return found
 
-    @staticmethod
-    def _attend(qkv: Tensor, runs: Sequence[Run]) -> Tensor:
-        """Each window's attention, on views of `qkv` (pieces, 3 * WIDTH): (pieces, WIDTH)."""
-        seen = []
-        for start, count, length in runs:
-            rows = qkv[start : start + count * length].view(count, length, 3, ATTENTION_HEADS, -1)
-            q, k, v = rows.permute(2, 0, 3, 1, 4)
-            found = functional.scaled_dot_product_attention(q, k, v)
-            seen.append(found.transpose(1, 2).reshape(count * length, WIDTH))
-        return torch.cat(seen)
+
+def _attend(qkv: Tensor, runs: Sequence[Run]) -> Tensor:
+    """Attention within each window: (pieces, 3 * WIDTH) to (pieces, WIDTH)."""
+    seen = []
+    for start, count, length in runs:
+        rows = qkv[start : start + count * length].view(count, length, 3, ATTENTION_HEADS, -1)
+        at_once = max(1, _SCORES_AT_ONCE // (ATTENTION_HEADS * length * length))
+        seen += [attention(some).transpose(1, 2).reshape(-1, WIDTH) for some in torch.split(rows, at_once)]
+    return torch.cat(seen)
+
+
+def attention(rows: Tensor) -> Tensor:
+    """What each piece sees of its window, by head: queries, keys and values (windows, length, 3, heads,
+    width), queries times `_SCALE`, to (windows, heads, length, width).
+
+    torch's fused attention is made for long sequences. For short ones, and for any in bfloat16, it is faster
+    written out: with powers of two instead of e (`_SCALE` makes up for that), and bounds on the scores, which
+    are far from any that a trained network has, instead of a search for each row's highest.
+    """
+    length = rows.shape[1]
+    q, k, v = rows.permute(2, 0, 3, 1, 4)
+    if rows.dtype == torch.float32 and length >= _LONG:
+        return functional.scaled_dot_product_attention(q, k, v, scale=math.log(2))
+    q, k, v = (each.reshape(-1, length, each.shape[-1]) for each in (q, k, v))
+    shares = (q @ k.transpose(1, 2)).float().clamp_(-_HIGHEST, _HIGHEST).exp2_()
+    seen: Tensor = (shares.to(v.dtype) @ v).div_(shares.sum(dim=-1, keepdim=True))
+    return seen.view(-1, ATTENTION_HEADS, length, v.shape[-1])
 
 
 def runs_of(sizes: Sequence[int]) -> list[Run]:

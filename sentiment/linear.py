@@ -43,40 +43,44 @@ def multiplies_bf16() -> bool:
 class Linear:
     """`x @ weight.T + bias` for rows of the weight's number format: (rows, inputs) to (rows, outputs).
 
-    `weight` is (outputs, inputs).
+    `weight` is (outputs, inputs). With `gelu`, GELU of that (Hendrycks and Gimpel 2016, by erf).
     """
 
-    def __init__(self, weight: Tensor, bias: Tensor) -> None:
+    def __init__(self, weight: Tensor, bias: Tensor, gelu: bool = False) -> None:
         self._bias = bias
+        self._gelu = gelu
         self._laid_out = laid_out_pays(weight.dtype)
         self._weight = _lay_out(weight) if self._laid_out else weight
 
     def __call__(self, x: Tensor) -> Tensor:
-        if self._laid_out:
-            return _multiply(x, self._weight, self._bias)
-        return functional.linear(x, self._weight, self._bias)
+        multiply = _multiply if self._laid_out else _multiply_plainly
+        return multiply(x, self._weight, self._bias, self._gelu)
 
 
 @cache
 def laid_out_pays(dtype: torch.dtype) -> bool:
-    """Whether a matrix laid out beforehand multiplies faster on this processor, and as right. Takes a few
+    """Whether a matrix laid out beforehand multiplies faster on this processor, and as right. Takes some
     milliseconds, once."""
     draw = torch.Generator().manual_seed(0)
-    x, weight = (
-        torch.randn(rows, _TRIAL_WIDTH, generator=draw).to(dtype) for rows in (_TRIAL_ROWS, _TRIAL_WIDTH)
-    )
-    bias = torch.zeros(_TRIAL_WIDTH, dtype=dtype)
+    x = torch.randn(_TRIAL_ROWS, _TRIAL_WIDTH, generator=draw).to(dtype)
+    weight = torch.randn(_TRIAL_WIDTH, _TRIAL_WIDTH, generator=draw).to(dtype)
+    bias = torch.randn(_TRIAL_WIDTH, generator=draw).to(dtype)
     with torch.inference_mode():
         try:
             laid_out = _lay_out(weight)
-            found = _multiply(x, laid_out, bias)
+            found = _multiply(x, laid_out, bias, True)
         except (AttributeError, RuntimeError):
             return False
-        expected = functional.linear(x, weight, bias)
+        expected = _multiply_plainly(x, weight, bias, True)
         if not torch.allclose(found.float(), expected.float(), rtol=0.02, atol=0.02):
             return False
-        plainly = _seconds(lambda: functional.linear(x, weight, bias))
-        return _seconds(lambda: _multiply(x, laid_out, bias)) < plainly
+        plainly = _seconds(lambda: _multiply_plainly(x, weight, bias, True))
+        return _seconds(lambda: _multiply(x, laid_out, bias, True)) < plainly
+
+
+def _multiply_plainly(x: Tensor, weight: Tensor, bias: Tensor, gelu: bool) -> Tensor:
+    found = functional.linear(x, weight, bias)
+    return functional.gelu(found) if gelu else found
 
 
 def _lay_out(weight: Tensor) -> Tensor:
@@ -84,8 +88,9 @@ def _lay_out(weight: Tensor) -> Tensor:
     return laid_out
 
 
-def _multiply(x: Tensor, laid_out: Tensor, bias: Tensor) -> Tensor:
-    found: Tensor = torch.ops.mkldnn._linear_pointwise(x, laid_out, bias, "none", [], "")
+def _multiply(x: Tensor, laid_out: Tensor, bias: Tensor, gelu: bool) -> Tensor:
+    after: tuple[str, list[float], str] = ("gelu", [], "none") if gelu else ("none", [], "")
+    found: Tensor = torch.ops.mkldnn._linear_pointwise(x, laid_out, bias, *after)
     return found
 
 

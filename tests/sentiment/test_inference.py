@@ -12,10 +12,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sentiment.heads import Array
-from sentiment.inference import Inference, runs_of
+from sentiment.inference import Inference, attention, runs_of
 from sentiment.linear import multiplies_bf16
 from sentiment.model import NetworkReader
-from sentiment.network import WIDTH, Network, pack
+from sentiment.network import ATTENTION_HEADS, WIDTH, Network, pack
 from sentiment.pieces import MAX_WINDOWS, WINDOW
 from sentiment.types import Precision
 from sentiment.weights import load
@@ -69,6 +69,16 @@ def test_bf16_is_near() -> None:
     assert np.abs(seen - plain).max() < 0.2
     assert (embeddings * expected).sum(axis=1).min() > 0.999
     np.testing.assert_allclose(np.linalg.norm(embeddings, axis=1), 1, atol=1e-5)
+
+
+@pytest.mark.parametrize("length", [3, 60])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_no_score_is_too_high(length: int, dtype: torch.dtype) -> None:
+    """Whatever the weights, attention stays a mean of values."""
+    rows = 1e3 * torch.randn(2, length, 3, ATTENTION_HEADS, 32, generator=torch.Generator().manual_seed(0))
+    seen = attention(rows.to(dtype))
+    assert seen.shape == (2, ATTENTION_HEADS, length, 32)
+    assert seen.abs().max() <= 1.01 * rows[:, :, 2].abs().max()
 
 
 def test_nothing_to_read_is_read() -> None:

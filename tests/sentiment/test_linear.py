@@ -24,18 +24,20 @@ def ask_anew() -> Iterator[None]:
 
 @pytest.mark.skipif(not torch.backends.mkldnn.is_available(), reason="torch is built without oneDNN")
 @pytest.mark.parametrize(("dtype", "near"), [(torch.float32, 1e-5), (torch.bfloat16, 0.01)])
+@pytest.mark.parametrize("gelu", [False, True])
 @pytest.mark.parametrize("rows", [1, 2, 33, 300])
 def test_laid_out_is_as_plain(
-    monkeypatch: pytest.MonkeyPatch, dtype: torch.dtype, near: float, rows: int
+    monkeypatch: pytest.MonkeyPatch, dtype: torch.dtype, near: float, rows: int, gelu: bool
 ) -> None:
     draw = torch.Generator().manual_seed(1)
     shapes = ((rows, 48), (96, 48), (96,))
     x, weight, bias = (torch.randn(*shape, generator=draw).to(dtype) for shape in shapes)
     monkeypatch.setattr(linear, "laid_out_pays", lambda _: True)
     with torch.inference_mode():
-        found = Linear(weight, bias)(x)
+        found = Linear(weight, bias, gelu)(x)
     assert found.dtype == dtype
     expected = functional.linear(x.float(), weight.float(), bias.float())
+    expected = functional.gelu(expected) if gelu else expected
     torch.testing.assert_close(found.float(), expected, rtol=near, atol=near)
 
 
@@ -47,15 +49,19 @@ def failing(*_: object) -> Tensor:
     raise RuntimeError("could not create a primitive")
 
 
-def wrong(x: Tensor, _: Tensor, bias: Tensor) -> Tensor:
+def wrong(x: Tensor, _: Tensor, bias: Tensor, __: bool) -> Tensor:
     return x.new_zeros(len(x), len(bias))
 
 
-def slow(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
+def slow(x: Tensor, weight: Tensor, bias: Tensor, gelu: bool) -> Tensor:
     ends = time.thread_time() + 0.05
     while time.thread_time() < ends:
         pass
-    return x @ weight.T + bias
+    return quick(x, weight, bias, gelu)
+
+
+def quick(x: Tensor, weight: Tensor, bias: Tensor, gelu: bool) -> Tensor:
+    return functional.gelu(x @ weight.T + bias) if gelu else x @ weight.T + bias
 
 
 @pytest.mark.parametrize("multiply", [missing, failing, wrong, slow])
@@ -70,9 +76,9 @@ def test_what_is_missing_fails_errs_or_dawdles_is_not_used(
 
 
 def test_what_is_right_and_faster_is_used(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(functional, "linear", slow)
     monkeypatch.setattr(linear, "_lay_out", lambda weight: weight)
-    monkeypatch.setattr(linear, "_multiply", lambda x, weight, bias: x @ weight.T + bias)
+    monkeypatch.setattr(linear, "_multiply", quick)
+    monkeypatch.setattr(linear, "_multiply_plainly", slow)
     assert laid_out_pays(torch.float32)
 
 
