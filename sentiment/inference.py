@@ -117,13 +117,14 @@ def attention(rows: Tensor) -> Tensor:
     are far from any that a trained network has, instead of a search for each row's highest.
     """
     length = rows.shape[1]
-    q, k, v = rows.permute(2, 0, 3, 1, 4)
+    parts = rows.permute(2, 0, 3, 1, 4)
     if rows.dtype == torch.float32 and length >= _LONG:
+        q, k, v = parts
         return functional.scaled_dot_product_attention(q, k, v, scale=math.log(2))
-    q, k, v = (each.reshape(-1, length, each.shape[-1]) for each in (q, k, v))
-    shares = (q @ k.transpose(1, 2)).float().clamp_(-_HIGHEST, _HIGHEST).exp2_()
-    seen: Tensor = (shares.to(v.dtype) @ v).div_(shares.sum(dim=-1, keepdim=True))
-    return seen.view(-1, ATTENTION_HEADS, length, v.shape[-1])
+    q, k, v = parts.reshape(3, -1, length, parts.shape[-1])
+    shares = (q @ k.transpose(1, 2)).clamp_(-_HIGHEST, _HIGHEST).exp2_()
+    seen: Tensor = (shares @ v).div_(shares.sum(dim=-1, keepdim=True, dtype=torch.float32))
+    return seen.view(-1, ATTENTION_HEADS, length, parts.shape[-1])
 
 
 def runs_of(sizes: Sequence[int]) -> list[Run]:
