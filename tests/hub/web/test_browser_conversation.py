@@ -69,6 +69,7 @@ def test_a_note_stays_among_colleagues(page: Page, waiting: dict[str, int], tmp_
 def test_solving_and_taking_it_back(page: Page, waiting: dict[str, int]) -> None:
     page.goto(f"/conversations/{waiting['Pia']}")
     page.keyboard.press("e")
+    toast(page).hover()  # a notice that is read does not go
     expect(status(page)).to_have_text("Solved")
     expect(page.locator(".due")).to_have_count(0)
     toast(page).get_by_role("button", name="Undo").click()
@@ -80,6 +81,7 @@ def test_releasing_and_taking_it_back(page: Page, waiting: dict[str, int]) -> No
     page.goto(f"/conversations/{waiting['Pia']}")
     page.keyboard.press("t")
     page.get_by_role("button", name="Release").click()
+    toast(page).hover()
     expect(page.get_by_role("button", name="Take")).to_be_visible()
     toast(page).get_by_role("button", name="Undo").click()
     expect(page.get_by_role("button", name="Release")).to_be_visible()

@@ -27,7 +27,12 @@ function handle(key, target) {
   if (key === "j") return move(1);
   if (key === "k") return move(-1);
   if (key === "/") return press(find('input[type="search"]'));
-  if (key === "w") return press(target.closest("li")?.querySelector(".why > summary") ?? find('[data-key="w"]'));
+  const why = key === "w" && target.closest("li")?.querySelector(".why > summary");
+  if (why) {
+    // The reader stays in the list, on the link that she stands on.
+    why.click();
+    return true;
+  }
   return press(find(`[data-key="${CSS.escape(key)}"]`));
 }
 
