@@ -9,14 +9,17 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 from safetensors import safe_open
 from safetensors.torch import save_file
 from torch import Tensor
+from torch.overrides import TorchFunctionMode
 
 from sentiment.heads import Affine, Array, Head, LinearHead, sigmoid, softmax
 from sentiment.network import Network
@@ -132,6 +135,18 @@ def save(network: Network, card: Card, path: Path = MODEL) -> None:
     path.chmod(0o644)
 
 
+class _Undrawn(TorchFunctionMode):
+    """Draw no first weights, which would be overwritten at once; even without memory for them, torch would
+    load its compiler to do so, which takes a second."""
+
+    def __torch_function__(
+        self, func: Callable[..., Any], types: object, args: Sequence[Any] = (), kwargs: Any = None
+    ) -> Any:
+        given = kwargs or {}
+        drawn = getattr(func, "__module__", None) == "torch.nn.init"
+        return given["tensor"] if drawn else func(*args, **given)
+
+
 def load(path: Path = MODEL) -> tuple[Network, Card]:
     """The network, ready to read, and its card. Verify first. Raises: WeightsError."""
     try:
@@ -145,7 +160,7 @@ def load(path: Path = MODEL) -> tuple[Network, Card]:
                 for name in names
                 if not name.endswith(":scale")
             }
-        with torch.device("meta"):  # nothing is drawn that is overwritten at once
+        with torch.device("meta"), _Undrawn():
             network = Network({each.head.name: len(each.head.labels) for each in card.heads})
         network.load_state_dict(state, assign=True)
     except Exception as error:  # safetensors raises its own and the system's errors; all mean the same here

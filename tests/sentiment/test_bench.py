@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+
 import pytest
 import torch
 from torch.utils.flop_counter import FlopCounterMode
@@ -45,3 +48,13 @@ def test_all_is_measured_in_one_run(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_the_few_are_spread_over_all_lengths() -> None:
     texts = ["x" * length for length in range(100)]
     assert [len(text) for text in bench._some(texts[::-1], 4)] == [12, 37, 62, 87]
+
+
+def test_a_start_imports_no_more_than_it_needs() -> None:
+    """Each of these takes a second or more."""
+    start = "import sentiment, sys; sentiment.load().score(['hello there']); print(*sys.modules)"
+    imported = subprocess.run(
+        [sys.executable, "-c", start], capture_output=True, text=True, check=True
+    ).stdout
+    assert "torch" in imported.split()
+    assert not {"transformers", "torch._dynamo", "scipy", "sklearn"} & set(imported.split())
