@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import select
 import signal
 import subprocess
-import select
 import sys
 from pathlib import Path
 
