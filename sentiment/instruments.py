@@ -73,9 +73,15 @@ class Instruments:
         return np.concatenate(self._each(texts, f"{what}, original", self._original.embed))
 
     def _each(self, texts: Sequence[str], what: str, read: Callable[[list[str]], Read]) -> list[Read]:
-        cleaned = [clean(text) for text in texts]
-        starts = range(0, len(cleaned), CHUNK)
-        return [read(cleaned[i : i + CHUNK]) for i in self._progress.track(starts, description=what)]
+        bar = self._progress.add_task(what, total=len(texts))
+        parts = []
+        for start in range(0, len(texts), CHUNK):
+            chunk = [clean(text) for text in texts[start : start + CHUNK]]
+            parts.append(read(chunk))
+            self._progress.advance(bar, len(chunk))
+        self._progress.remove_task(bar)
+        self._progress.console.log(f"{what}: {len(texts):,} texts", highlight=False)
+        return parts
 
 
 def indices(rows: Sequence[Row], labels: Sequence[str], column: str = "label") -> Labels:

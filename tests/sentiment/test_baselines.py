@@ -30,4 +30,4 @@ def test_the_original_encoder_knows_its_like() -> None:
     np.testing.assert_allclose(np.linalg.norm(found, axis=1), 1, atol=1e-5)
     near = found @ found.T
     assert near[0, 2] > near[0, 3] + 0.1
-    np.testing.assert_allclose(Original().embed(texts[2:3])[0], found[2], atol=1e-4)
+    np.testing.assert_allclose(Original().embed(texts[2:3])[0], found[2], atol=0.01)
