@@ -7,7 +7,6 @@ of all texts as the rows of one matrix.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from itertools import chain, groupby
 
@@ -22,14 +21,6 @@ from sentiment.types import Precision
 
 Windows = Sequence[Sequence[int]]
 """A text's word pieces, each window with its [CLS] and [SEP]."""
-_SCALE = (WIDTH // ATTENTION_HEADS) ** -0.5 / math.log(2)
-"""Of queries, so that shares are powers of two: `exp(x) == exp2(x / log(2))`."""
-_HIGHEST = 100.0
-_LONG = 48
-"""The length from which torch's fused attention is faster, in fp32."""
-_SCORES_AT_ONCE = 1 << 18
-"""What fits a core's cache."""
-
 Run = tuple[int, int, int]
 """Neighbours of one length: where the first begins, how many there are, and how long each is."""
 
@@ -82,10 +73,7 @@ class _Layer:
 
     def __init__(self, layer: Layer, dtype: torch.dtype) -> None:
         self._dtype = dtype
-        qkv, bias = layer.qkv.weight.clone(), layer.qkv.bias.clone()
-        qkv[:WIDTH] *= _SCALE
-        bias[:WIDTH] *= _SCALE
-        self._qkv = Linear(qkv.to(dtype), bias.to(dtype))
+        self._qkv = Linear(layer.qkv.weight.to(dtype), layer.qkv.bias.to(dtype))
         self._out = Linear(layer.out.weight.to(dtype), layer.out.bias.to(dtype))
         self._up = Linear(layer.up.weight.to(dtype), layer.up.bias.to(dtype), gelu=True)
         self._down = Linear(layer.down.weight.to(dtype), layer.down.bias.to(dtype))
@@ -99,32 +87,15 @@ class _Layer:
 
 
 def _attend(qkv: Tensor, runs: Sequence[Run]) -> Tensor:
-    """Attention within each window: (pieces, 3 * WIDTH) to (pieces, WIDTH)."""
+    """Attention within each window, on views of queries, keys and values: (pieces, 3 * WIDTH) to (pieces,
+    WIDTH)."""
     seen = []
     for start, count, length in runs:
         rows = qkv[start : start + count * length].view(count, length, 3, ATTENTION_HEADS, -1)
-        at_once = max(1, _SCORES_AT_ONCE // (ATTENTION_HEADS * length * length))
-        seen += [attention(some).transpose(1, 2).reshape(-1, WIDTH) for some in torch.split(rows, at_once)]
+        q, k, v = rows.permute(2, 0, 3, 1, 4)
+        found = functional.scaled_dot_product_attention(q, k, v)
+        seen.append(found.transpose(1, 2).reshape(count * length, WIDTH))
     return torch.cat(seen)
-
-
-def attention(rows: Tensor) -> Tensor:
-    """What each piece sees of its window, by head: queries, keys and values (windows, length, 3, heads,
-    width), queries times `_SCALE`, to (windows, heads, length, width).
-
-    torch's fused attention is made for long sequences. For short ones, and for any in bfloat16, it is faster
-    written out: with powers of two instead of e (`_SCALE` makes up for that), and bounds on the scores, which
-    are far from any that a trained network has, instead of a search for each row's highest.
-    """
-    length = rows.shape[1]
-    parts = rows.permute(2, 0, 3, 1, 4)
-    if rows.dtype == torch.float32 and length >= _LONG:
-        q, k, v = parts
-        return functional.scaled_dot_product_attention(q, k, v, scale=math.log(2))
-    q, k, v = parts.reshape(3, -1, length, parts.shape[-1])
-    shares = (q @ k.transpose(1, 2)).clamp_(-_HIGHEST, _HIGHEST).exp2_()
-    seen: Tensor = (shares @ v).div_(shares.sum(dim=-1, keepdim=True, dtype=torch.float32))
-    return seen.view(-1, ATTENTION_HEADS, length, parts.shape[-1])
 
 
 def runs_of(sizes: Sequence[int]) -> list[Run]:
