@@ -52,7 +52,7 @@ def load(
     threads: int | None = None,
     precision: Precision = "fp32",
 ) -> Scorer:
-    """Load a model, once per process (about five seconds of one core and 550 MB for the default).
+    """Load a model, once per process (about two seconds of one core and 450 MB for the default).
 
     `model` is "default" (packaged, offline) or any Hugging Face sequence classification id or local folder
     whose labels can be read as negative, neutral and positive. `intent_model` is None (the default model
