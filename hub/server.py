@@ -42,7 +42,7 @@ from hub.learning import api as learning_api
 from hub.learning import pages as learning_pages
 from hub.listening import api as listening_api
 from hub.listening import pages as listening_pages
-from hub.live import KEEP_ALIVE_SECONDS, LiveChanges
+from hub.live import KEEP_ALIVE_SECONDS, RECONNECT_MS, LiveChanges
 from hub.queue import api as queue_api
 from hub.queue import pages as queue_pages
 from hub.reports import api as reports_api
@@ -235,7 +235,7 @@ async def live(
     """
     hub = hub_of(request)
     noted_at = monotonic()
-    yield ServerSentEvent(comment="open")
+    yield ServerSentEvent(comment="open", retry=RECONNECT_MS)
     async for changed in request.app.state.live.changes():
         if monotonic() - noted_at >= KEEP_ALIVE_SECONDS:
             noted_at = monotonic()

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, ConsoleMessage, Page
+from playwright.sync_api import Browser, ConsoleMessage, Page, expect
 
 from connectors.base import Identity
 from hub.clock import utcnow
@@ -16,6 +16,9 @@ from hub.settings import Settings
 from tests import factories
 from tests.factories import PASSWORD, inbound
 from tests.hub.web.serving import ServedHub
+
+# A browser beside other work is slow; what does not come at all fails a little later.
+expect.set_options(timeout=15_000)
 
 Opened = Callable[..., Page]
 # htmx notes a request that a click elsewhere, or leaving the page, cut short. One that failed it notes as
