@@ -6,15 +6,16 @@ cursor, stores what it yields, and only then stores the next cursor, so that a c
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, ClassVar, Literal, Protocol, runtime_checkable
+from typing import Any, ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict
 
 IdentityKind = Literal["email", "handle", "loyalty", "phone", "external"]
 ChannelKind = Literal["social", "mail", "ticket"]
+Nature = Literal["bounce", "auto_reply", "list", "loop"]
 Cursor = Mapping[str, Any]
 
 
@@ -38,11 +39,20 @@ class Author:
 
 @dataclass(frozen=True, slots=True)
 class Attachment:
-    """What came with a message; only its description travels here."""
+    """What comes or goes with a message.
+
+    `content` is None where it was left behind: too large by the channel's settings, or only described by the
+    source; `url` is then where it can be had, if anywhere. `content_id` names an image inside the HTML
+    (RFC 2392). `description` is what those are told who cannot see it.
+    """
 
     name: str
     content_type: str
     size_bytes: int
+    content: bytes | None = field(default=None, repr=False)
+    content_id: str | None = None
+    url: str | None = None
+    description: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +63,11 @@ class InboundMessage:
     it is None the message is matched by `in_reply_to` (external ids, nearest first) and else opens a
     conversation. `sent_at` is aware and UTC; None where the source does not say. `incoming` is False for
     the brand's own words. `author` is None where the source has no authors at all.
+
+    `addressed` is False for what a search or a firehose overheard: nobody has written to the brand. `nature`
+    says what a message is that no person wrote for us (`automatic` is then True): it starts and stops no
+    clock and is never answered by a machine. `url` is where people can see it. `meta` is kept as it is, and
+    comes back as `answered` when somebody replies.
     """
 
     external_id: str
@@ -65,8 +80,37 @@ class InboundMessage:
     in_reply_to: tuple[str, ...] = ()
     incoming: bool = True
     automatic: bool = False
+    nature: Nature | None = None
+    addressed: bool = True
+    url: str | None = None
     attachments: tuple[Attachment, ...] = ()
     meta: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Edited:
+    """Somebody changed a message at the vendor; what it said before is kept beside it."""
+
+    external_id: str
+    text: str
+    html: str | None = None
+    edited_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Deleted:
+    """A message is gone at the vendor: its author took it back, or the vendor withholds it."""
+
+    external_id: str
+    deleted_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Undelivered:
+    """A reply of ours that the vendor had taken did not arrive after all; `external_id` is the vendor's."""
+
+    external_id: str
+    detail: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,12 +128,25 @@ class Rejected:
     where: str
 
 
+Item = InboundMessage | Edited | Deleted | Undelivered | Rejected
+
+
 @dataclass(frozen=True, slots=True)
 class Batch:
     """What one step of `fetch` brought, and the cursor to store once it is stored."""
 
-    items: tuple[InboundMessage | Rejected, ...]
+    items: tuple[Item, ...]
     cursor: Cursor | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Budget:
+    """What is left of a vendor's limit, as the vendor said it last; `name` is for people (`search`)."""
+
+    name: str
+    limit: int | None
+    remaining: int | None
+    resets_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +160,11 @@ class Delivery:
 
 @dataclass(frozen=True, slots=True)
 class OutboundMessage:
-    """An agent's reply on its way out. `idempotency_key` is the same for every try at the same reply."""
+    """An agent's reply on its way out. `idempotency_key` is the same for every try at the same reply.
+
+    `in_reply_to` is the external id of the customer's message that it answers, and `answered` that message's
+    `meta`. `references` are the ids of the messages before, oldest first.
+    """
 
     idempotency_key: str
     text: str
@@ -113,6 +174,9 @@ class OutboundMessage:
     in_reply_to: str | None = None
     subject: str | None = None
     created_at: datetime | None = None
+    references: tuple[str, ...] = ()
+    answered: Mapping[str, Any] = field(default_factory=dict)
+    attachments: tuple[Attachment, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,33 +233,104 @@ class Config(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
 
 
-@runtime_checkable
-class Connector(Protocol):
-    """One vendor or protocol. `kind` is the default kind of its channels."""
+RULES: Mapping[str, str] = {
+    "fetch": "brings what is new since a cursor",
+    "push": "is told at once: a stream, IDLE or a webhook",
+    "backfill": "brings history since a date, and goes on where it was interrupted",
+    "threads": "keeps conversations together as the vendor does",
+    "profile": "tells the author's name and reach",
+    "edits": "follows changes at the vendor",
+    "deletions": "follows deletions at the vendor",
+    "attachments": "brings what came with a message",
+    "send": "replies in the thread",
+    "media": "sends files and pictures with a reply",
+    "length": "knows the vendor's limit before sending",
+    "idempotent": "looks before it sends again",
+    "budget": "keeps to the vendor's rate limits and shows what is left",
+    "auth": "says when credentials no longer serve",
+}
+"""What is asked of a connector; its `scorecard` says of each: "done", "todo: why" or "exempt: why"."""
+
+
+class Connector:
+    """One vendor or protocol: the base of every connector. What a vendor does not offer stays as it is here.
+
+    Nothing is contacted before a method is called. An instance is used by one thread.
+    """
 
     name: ClassVar[str]
     kind: ClassVar[ChannelKind]
     config_type: ClassVar[type[Config]]
-    max_length: ClassVar[int | None]
+    max_length: ClassVar[int | None] = None
+    scorecard: ClassVar[Mapping[str, str]]
+    steps: ClassVar[tuple[str, ...]] = ()
+    """How a person comes to the credentials, a sentence each, in Markdown."""
 
     def __init__(self, config: Any) -> None:
-        """Take a `config_type`; nothing is contacted yet."""
+        """Take a `config_type`."""
+
+    def check(self) -> str:
+        """Contact the vendor and say as whom we are known there ("reads INBOX of help@acme.example").
+
+        Raises: RetryLater, AuthExpired, BadPayload (the settings are wrong; the text says what to change).
+        """
+        return "There is nobody to contact."
 
     def fetch(self, cursor: Cursor | None) -> Iterator[Batch]:
         """Yield what is new since `cursor`, inclusive; each batch carries the cursor to store after it.
 
-        A cursor is plain JSON. Raises: RetryLater, AuthExpired, BadPayload (the settings point at something
-        that cannot be read at all; the text says what to change).
+        A cursor is plain JSON. None is the first time: then it begins where the vendor is now, or with the
+        little that is recent; history is for `backfill`. Raises: RetryLater, AuthExpired, BadPayload (the
+        settings point at something that cannot be read at all; the text says what to change).
         """
+        return iter(())
+
+    @property
+    def streams(self) -> bool:
+        """Whether `stream` is worth opening, with these settings."""
+        return False
+
+    def stream(self, cursor: Cursor | None, stop: Callable[[], bool]) -> Iterator[Batch]:
+        """Yield what arrives, as it arrives, until `stop()`; an empty batch at least every ten seconds.
+
+        The first batch, empty or not, says that the line is open: whoever listens fetches then from the
+        cursor, so that nothing falls between. Returns, or raises what `fetch` raises, when the line is lost.
+        """
+        return iter(())
+
+    def backfill(self, since: datetime, cursor: Cursor | None) -> Iterator[Batch]:
+        """Yield history from `since` until now in batches, in any order. A `cursor` of its own says where to
+        go on; it has nothing to do with that of `fetch`. Raises: as `fetch`."""
+        return iter(())
+
+    def budgets(self) -> tuple[Budget, ...]:
+        """What is left of the vendor's limits, by what it said to the calls so far."""
+        return ()
+
+    def length(self, text: str) -> int:
+        """How long a reply is as the vendor counts, to compare with `max_length`."""
+        return len(text)
 
     def receive(self, delivery: Delivery) -> Batch:
         """Read one pushed request. Raises: BadPayload."""
+        raise BadPayload(f"A {self.name} channel takes no pushed requests.")
 
     def verify(self, delivery: Delivery) -> str:
         """Check a pushed request's signature and give its delivery id. Raises: BadSignature."""
+        raise BadSignature(f"A {self.name} channel takes no pushed requests.")
+
+    @property
+    def replies(self) -> bool:
+        """Whether `send` has somewhere to send to, with these settings."""
+        return True
 
     def send(self, message: OutboundMessage) -> Sent:
         """Hand a reply to the vendor. Raises: RetryLater, AuthExpired, Refused, OutcomeUnknown."""
+        raise Refused(f"A {self.name} channel does not reply.")
 
-    def find_sent(self, idempotency_key: str) -> Sent | None:
-        """What the vendor has under this key; None: surely nothing. Raises: OutcomeUnknown."""
+    def find_sent(self, message: OutboundMessage) -> Sent | None:
+        """What the vendor has of this very reply; None: surely nothing. Raises: OutcomeUnknown."""
+        raise OutcomeUnknown(f"A {self.name} channel cannot look for what was sent.")
+
+    def close(self) -> None:
+        """Give connections back."""

@@ -25,7 +25,7 @@ LOOK_BACK = timedelta(seconds=15)
 MANY = 1000
 KEEP_ALIVE_SECONDS = 15.0
 RECONNECT_MS = 1000
-"""How long a browser waits before it opens a lost stream again; its own three seconds are long to an agent."""
+"""How long a browser waits before it opens a lost stream again; by itself it takes three seconds."""
 AWAY_PAUSE_SECONDS = 2.0
 
 Seen = dict[int, datetime]

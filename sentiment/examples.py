@@ -116,7 +116,7 @@ def examples(data: Path) -> Iterator[Example]:
             yield Example(text, {name: target(head, [row[column]])}, times)
     for row in invented():
         if not held_out(row["text"]):
-            yield Example(row["text"], of_message(row), 4)
+            yield Example(row["text"], of_message(row), 3)
 
 
 def validation(data: Path) -> Iterator[Example]:

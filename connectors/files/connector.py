@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import json
 import os
@@ -9,7 +10,7 @@ import re
 import sqlite3
 import tempfile
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing
 from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
@@ -21,12 +22,11 @@ from pydantic import AliasChoices, Field, PositiveInt, field_validator
 
 from connectors.base import (
     BadPayload,
-    BadSignature,
     Batch,
     ChannelKind,
     Config,
+    Connector,
     Cursor,
-    Delivery,
     InboundMessage,
     OutboundMessage,
     OutcomeUnknown,
@@ -65,13 +65,28 @@ class FilesConfig(Config):
         return (value,) if isinstance(value, str | Path) else value
 
 
-class FilesConnector:
+class FilesConnector(Connector):
     """Reads JSONL, CSV, TSV (each also gzipped), .eml, mbox, Maildir and folders of them."""
 
     name: ClassVar[str] = "files"
     kind: ClassVar[ChannelKind] = "ticket"
     config_type: ClassVar[type[Config]] = FilesConfig
-    max_length: ClassVar[int | None] = None
+    scorecard: ClassVar[Mapping[str, str]] = {
+        "fetch": "done",
+        "push": "exempt: files do not call",
+        "backfill": "exempt: a first fetch reads everything",
+        "threads": "done",
+        "profile": "done",
+        "edits": "exempt: a record is known by its id and kept as it came first",
+        "deletions": "exempt: a file that goes away takes nothing back",
+        "attachments": "done",
+        "send": "done",
+        "media": "done",
+        "length": "exempt: a file has no limit",
+        "idempotent": "done",
+        "budget": "exempt: a disk has none",
+        "auth": "exempt: a folder has no credentials",
+    }
 
     def __init__(
         self, config: FilesConfig, clock: Callable[[], datetime] = lambda: datetime.now(UTC)
@@ -124,13 +139,10 @@ class FilesConnector:
                 raise
             yield Rejected(b"", "unknown_format", str(error), source.name)
 
-    def receive(self, delivery: Delivery) -> Batch:
-        """Raises: BadPayload, always: nobody pushes files."""
-        raise BadPayload("A files channel takes no pushed requests.")
-
-    def verify(self, delivery: Delivery) -> str:
-        """Raises: BadSignature, always: nobody pushes files."""
-        raise BadSignature("A files channel takes no pushed requests.")
+    @property
+    def replies(self) -> bool:
+        """Whether there is an outbox."""
+        return self._config.outbox is not None
 
     def send(self, message: OutboundMessage) -> Sent:
         """Put the reply into the outbox, complete or not at all; the second time finds the first.
@@ -140,7 +152,7 @@ class FilesConnector:
         outbox = self._config.outbox
         if outbox is None:
             raise Refused("This channel has no outbox folder for replies; set one, or answer elsewhere.")
-        content = json.dumps(asdict(message), ensure_ascii=False, indent=2, default=_iso) + "\n"
+        content = json.dumps(asdict(message), ensure_ascii=False, indent=2, default=_written) + "\n"
         try:
             outbox.mkdir(parents=True, exist_ok=True)
             found = _in_outbox(outbox, message.idempotency_key)
@@ -152,11 +164,11 @@ class FilesConnector:
             raise RetryLater(f"The outbox cannot be written: {error.strerror}.") from error
         return _sent(message.idempotency_key)
 
-    def find_sent(self, idempotency_key: str) -> Sent | None:
+    def find_sent(self, message: OutboundMessage) -> Sent | None:
         """The reply's file in the outbox. Raises: OutcomeUnknown where the folder cannot be looked into."""
         outbox = self._config.outbox
         try:
-            return None if outbox is None else _in_outbox(outbox, idempotency_key)
+            return None if outbox is None else _in_outbox(outbox, message.idempotency_key)
         except OSError as error:
             raise OutcomeUnknown(f"The outbox cannot be read: {error.strerror}.") from error
 
@@ -229,9 +241,11 @@ def _sent(key: str) -> Sent:
     return Sent(external_id=key, detail=f"written to {_file_name(key)}")
 
 
-def _iso(value: Any) -> str:
+def _written(value: Any) -> str:
     if isinstance(value, datetime):
         return value.isoformat()
+    if isinstance(value, bytes):
+        return base64.b64encode(value).decode()
     raise TypeError(f"{type(value).__name__} is not written to the outbox")
 
 

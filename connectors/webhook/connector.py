@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import Annotated, ClassVar, Self
 from urllib.parse import quote
@@ -15,7 +15,7 @@ from connectors.base import (
     Batch,
     ChannelKind,
     Config,
-    Cursor,
+    Connector,
     Delivery,
     OutboundMessage,
     OutcomeUnknown,
@@ -63,13 +63,28 @@ class WebhookConfig(Config):
         return self
 
 
-class WebhookConnector:
+class WebhookConnector(Connector):
     """Takes messages that a brand's own systems push, and pushes replies back."""
 
     name: ClassVar[str] = "webhook"
     kind: ClassVar[ChannelKind] = "ticket"
     config_type: ClassVar[type[Config]] = WebhookConfig
-    max_length: ClassVar[int | None] = None
+    scorecard: ClassVar[Mapping[str, str]] = {
+        "fetch": "exempt: messages come by themselves",
+        "push": "done",
+        "backfill": "exempt: the other side pushes what it has",
+        "threads": "done",
+        "profile": "done",
+        "edits": "todo: a push of its own for a changed message",
+        "deletions": "todo: a push of its own for a deleted message",
+        "attachments": "todo: only their description is taken",
+        "send": "done",
+        "media": "todo: a reply carries text alone",
+        "length": "exempt: the other side sets none",
+        "idempotent": "done",
+        "budget": "done",
+        "auth": "done",
+    }
 
     def __init__(
         self, config: WebhookConfig, clock: Callable[[], datetime] = lambda: datetime.now(UTC)
@@ -79,10 +94,6 @@ class WebhookConnector:
         self._client = (
             WebhookClient(secret.get_secret_value(), config.timeout_seconds, clock) if secret else None
         )
-
-    def fetch(self, cursor: Cursor | None) -> Iterator[Batch]:
-        """Nothing: messages come by themselves."""
-        return iter(())
 
     def verify(self, delivery: Delivery) -> str:
         """The `webhook-id` of a delivery that any of the secrets signed around the time it came.
@@ -110,6 +121,11 @@ class WebhookConnector:
         )
         return Batch(items)
 
+    @property
+    def replies(self) -> bool:
+        """Whether there is a `reply_url`."""
+        return self._config.reply_url is not None
+
     def send(self, message: OutboundMessage) -> Sent:
         """Push the reply; `webhook-id` is its key on every try, so that the other side can know it again.
 
@@ -121,9 +137,11 @@ class WebhookConnector:
             raise Refused("This channel has no reply_url; set one, or answer elsewhere.")
         return self._client.push(str(self._config.reply_url), message.idempotency_key, parse.reply(message))
 
-    def find_sent(self, idempotency_key: str) -> Sent | None:
+    def find_sent(self, message: OutboundMessage) -> Sent | None:
         """Ask `status_url`. Raises: OutcomeUnknown where there is none, or it does not say."""
         if self._config.status_url is None or self._client is None:
             raise OutcomeUnknown("This channel has no status_url where one could ask.")
-        url = self._config.status_url.replace("{key}", quote(idempotency_key, safe="", errors="replace"))
-        return self._client.ask(url, idempotency_key)
+        url = self._config.status_url.replace(
+            "{key}", quote(message.idempotency_key, safe="", errors="replace")
+        )
+        return self._client.ask(url, message.idempotency_key)

@@ -173,10 +173,10 @@ def try_out(name: NameArgument, as_json: JsonOption = False) -> None:
 
 def _lookup(connector: Connector) -> str:
     """Whether the other side can say which replies it has. Raises: connectors.base.ConnectorError."""
-    from connectors.base import OutcomeUnknown
+    from connectors.base import OutboundMessage, OutcomeUnknown
 
     try:
-        connector.find_sent(NO_KEY)
+        connector.find_sent(OutboundMessage(NO_KEY, "", "", None))
     except OutcomeUnknown as error:
         return str(error).rstrip(".")
     return "works"

@@ -188,7 +188,7 @@ def _outbound(session: Session, message: Message, conversation: Conversation) ->
 def _send(claim: _Claim) -> _Outcome:
     try:
         connector = open_connector(claim.channel)
-        found = connector.find_sent(claim.outbound.idempotency_key) if claim.interrupted else None
+        found = connector.find_sent(claim.outbound) if claim.interrupted else None
     except Exception as error:
         if claim.interrupted:
             return _Outcome("unknown", f"an earlier try was interrupted: {_told(claim, error)}")
@@ -211,7 +211,7 @@ def _send(claim: _Claim) -> _Outcome:
 def _look(claim: _Claim, connector: Connector, doubt: str) -> _Outcome:
     """Ask the vendor at once. "No" may come too early, as it may still be at it: later it is asked again."""
     try:
-        found = connector.find_sent(claim.outbound.idempotency_key)
+        found = connector.find_sent(claim.outbound)
     except Exception:
         return _Outcome("unknown", doubt)
     if found is None:

@@ -26,11 +26,13 @@ from pydantic import ValidationError
 import connectors
 from connectors import connect, connector_names, connector_type
 from connectors.base import (
+    RULES,
     Config,
     Connector,
     ConnectorError,
     Identity,
     InboundMessage,
+    Item,
     OutboundMessage,
     OutcomeUnknown,
     Refused,
@@ -38,8 +40,6 @@ from connectors.base import (
     RetryLater,
     Sent,
 )
-
-Item = InboundMessage | Rejected
 
 
 @dataclass
@@ -62,6 +62,16 @@ def reply(key: str = "reply-1") -> OutboundMessage:
         subject="Re: Where is my parcel?",
         created_at=datetime(2026, 3, 1, 9, 30, tzinfo=UTC),
     )
+
+
+_DONE_BY = {
+    "fetch": ("fetch",),
+    "push": ("stream", "receive"),
+    "backfill": ("backfill",),
+    "send": ("send",),
+    "idempotent": ("find_sent",),
+    "length": ("max_length", "length"),
+}
 
 
 class ConnectorContract(ABC):
@@ -118,6 +128,16 @@ class ConnectorContract(ABC):
             field for field in connector_type(self.name).config_type.model_fields if f"`{field}`" not in text
         ]
         assert not missing
+
+    def test_scorecard_answers_every_rule(self) -> None:
+        found = connector_type(self.name)
+        assert found.scorecard.keys() == RULES.keys()
+        for rule, mark in found.scorecard.items():
+            assert mark == "done" or mark.startswith(("todo: ", "exempt: ")), (rule, mark)
+        # What a connector leaves as the base has it, it cannot have done.
+        for rule, method in _DONE_BY.items():
+            if found.scorecard[rule] == "done":
+                assert any(getattr(found, each) is not getattr(Connector, each) for each in method), rule
 
     def test_unknown_settings_are_refused(self) -> None:
         with pytest.raises(ValidationError, match="surely_not_a_setting"):
@@ -211,8 +231,8 @@ class ConnectorContract(ABC):
         with self.vendor(tmp_path) as vendor:
             sent = vendor.connector.send(reply())
             try:
-                found = vendor.connector.find_sent("reply-1")
-                unknown = vendor.connector.find_sent("reply-2")
+                found = vendor.connector.find_sent(reply())
+                unknown = vendor.connector.find_sent(reply("reply-2"))
             except OutcomeUnknown:
                 return
             assert isinstance(found, Sent)

@@ -257,6 +257,9 @@ def test_a_reply_is_one_whole_file(tmp_path: Path) -> None:
         "in_reply_to": "post-5",
         "subject": "Re: Where is my parcel?",
         "created_at": "2026-03-01T09:30:00+00:00",
+        "references": [],
+        "answered": {},
+        "attachments": [],
     }
 
 
@@ -269,7 +272,7 @@ def test_no_key_leaves_the_outbox(tmp_path: Path, key: str) -> None:
     sent = connector.send(reply(key))
     assert len(list(outbox.iterdir())) == 1
     assert list(tmp_path.rglob("*.json")) == list(outbox.iterdir())
-    assert connector.find_sent(key) == sent
+    assert connector.find_sent(reply(key)) == sent
 
 
 def test_a_disk_that_fails_leaves_nothing_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -282,7 +285,7 @@ def test_a_disk_that_fails_leaves_nothing_behind(tmp_path: Path, monkeypatch: py
         connector.send(reply())
     assert list((tmp_path / "outbox").iterdir()) == []
     monkeypatch.undo()
-    assert connector.find_sent("reply-1") is None
+    assert connector.find_sent(reply()) is None
     assert connector.send(reply()).external_id == "reply-1"
 
 

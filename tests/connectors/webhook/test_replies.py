@@ -149,16 +149,16 @@ def test_a_key_that_no_header_can_hold_is_refused(peer: Peer) -> None:
         with pytest.raises(Refused):
             connector(peer).send(reply(key))
         with pytest.raises(OutcomeUnknown):
-            connector(peer, status_url=f"{peer.url}/{{key}}").find_sent(key)
+            connector(peer, status_url=f"{peer.url}/{{key}}").find_sent(reply(key))
     assert peer.requests == []
 
 
 def test_the_status_is_asked_by_key(peer: Peer) -> None:
     asking = connector(peer, status_url=f"{peer.url}/replies/{{key}}")
-    assert asking.find_sent("a/b ?") is None
+    assert asking.find_sent(reply("a/b ?")) is None
     assert peer.requests == [("GET", "/replies/a%2Fb%20%3F")]
     asking.send(reply())
-    found = asking.find_sent("reply-1")
+    found = asking.find_sent(reply())
     assert found is not None
     assert found.external_id == "at-peer-reply-1"
 
@@ -167,12 +167,12 @@ def test_the_status_is_asked_by_key(peer: Peer) -> None:
 def test_a_status_that_does_not_say_leaves_the_outcome_open(peer: Peer, trouble: dict[str, Any]) -> None:
     vars(peer).update(trouble)
     with pytest.raises(OutcomeUnknown):
-        connector(peer, status_url=f"{peer.url}/replies/{{key}}").find_sent("reply-1")
+        connector(peer, status_url=f"{peer.url}/replies/{{key}}").find_sent(reply())
 
 
 def test_without_a_way_to_ask_the_outcome_stays_open(peer: Peer) -> None:
     with pytest.raises(OutcomeUnknown):
-        connector(peer).find_sent("reply-1")
+        connector(peer).find_sent(reply())
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,1 @@
+"""Any ticket tracker with a REST API, described in YAML."""
