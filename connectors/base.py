@@ -68,6 +68,9 @@ class InboundMessage:
     says what a message is that no person wrote for us (`automatic` is then True): it starts and stops no
     clock and is never answered by a machine. `url` is where people can see it. `meta` is kept as it is, and
     comes back as `answered` when somebody replies.
+
+    `fingerprint` is for sources whose ids are given by the senders, and not always only once: two messages
+    of one `external_id` with different fingerprints are two. It is the same in every run.
     """
 
     external_id: str
@@ -85,6 +88,7 @@ class InboundMessage:
     url: str | None = None
     attachments: tuple[Attachment, ...] = ()
     meta: Mapping[str, Any] = field(default_factory=dict)
+    fingerprint: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,10 +103,14 @@ class Edited:
 
 @dataclass(frozen=True, slots=True)
 class Deleted:
-    """A message is gone at the vendor: its author took it back, or the vendor withholds it."""
+    """A message is gone at the vendor: its author took it back, or the vendor withholds it.
+
+    Where `thread_key` is given, the whole thread went, and every message of that thread with it.
+    """
 
     external_id: str
     deleted_at: datetime | None = None
+    thread_key: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -265,6 +273,10 @@ class Connector:
     scorecard: ClassVar[Mapping[str, str]]
     steps: ClassVar[tuple[str, ...]] = ()
     """How a person comes to the credentials, a sentence each, in Markdown."""
+    poll_seconds: ClassVar[int] = 60
+    """How often to fetch, where the channel does not say it."""
+    local: ClassVar[bool] = False
+    """Whether its settings name files of the hub's own machine: then only who is there may add a channel."""
 
     def __init__(self, config: Any) -> None:
         """Take a `config_type`."""
@@ -286,6 +298,11 @@ class Connector:
         return iter(())
 
     @property
+    def fetches(self) -> bool:
+        """Whether `fetch` is worth calling, with these settings."""
+        return type(self).fetch is not Connector.fetch
+
+    @property
     def streams(self) -> bool:
         """Whether `stream` is worth opening, with these settings."""
         return False
@@ -302,6 +319,11 @@ class Connector:
         """Yield history from `since` until now in batches, in any order. A `cursor` of its own says where to
         go on; it has nothing to do with that of `fetch`. Raises: as `fetch`."""
         return iter(())
+
+    @property
+    def backfills(self) -> bool:
+        """Whether there is history to be had by `backfill`, with these settings."""
+        return type(self).backfill is not Connector.backfill
 
     def budgets(self) -> tuple[Budget, ...]:
         """What is left of the vendor's limits, by what it said to the calls so far."""
@@ -331,6 +353,22 @@ class Connector:
     def find_sent(self, message: OutboundMessage) -> Sent | None:
         """What the vendor has of this very reply; None: surely nothing. Raises: OutcomeUnknown."""
         raise OutcomeUnknown(f"A {self.name} channel cannot look for what was sent.")
+
+    def annotate(
+        self,
+        thread_key: str,
+        *,
+        status: str | None = None,
+        add_tags: tuple[str, ...] = (),
+        remove_tags: tuple[str, ...] = (),
+    ) -> None:
+        """Tell the vendor what the hub knows of a conversation: its status, in the hub's words, and tags.
+
+        Doing it again changes nothing, and no message comes of it. Where a vendor has tickets, its own words
+        for them come in the `meta` of their messages: `status` (in the hub's words), `tags`, `priority`.
+        Raises: RetryLater, AuthExpired, Refused (the vendor has no such thing), OutcomeUnknown (do it again).
+        """
+        raise Refused(f"A {self.name} channel keeps neither statuses nor tags.")
 
     def close(self) -> None:
         """Give connections back."""

@@ -87,12 +87,18 @@ class FilesConnector(Connector):
         "budget": "exempt: a disk has none",
         "auth": "exempt: a folder has no credentials",
     }
+    local: ClassVar[bool] = True
 
     def __init__(
         self, config: FilesConfig, clock: Callable[[], datetime] = lambda: datetime.now(UTC)
     ) -> None:
         self._config = config
         self._clock = clock
+
+    @property
+    def fetches(self) -> bool:
+        """Whether there are `paths`; without, `hub ingest` names the files."""
+        return bool(self._config.paths)
 
     def fetch(self, cursor: Cursor | None) -> Iterator[Batch]:
         """Read every file that is new or changed; the first one from the record the cursor names.
