@@ -23,6 +23,7 @@ GROUP = "cem_hub.connectors"
 _CONNECTORS = {
     "files": "connectors.files.connector:FilesConnector",
     "webhook": "connectors.webhook.connector:WebhookConnector",
+    "zendesk": "connectors.zendesk.connector:ZendeskConnector",
 }
 
 

@@ -1,1 +1,1 @@
-"""Zendesk."""
+"""Tickets of a Zendesk Support account, both ways."""
