@@ -40,6 +40,8 @@ from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.functions import FunctionElement
 from sqlalchemy.types import TypeDecorator, TypeEngine
 
+from hub.files import FileStore
+
 SQLITE_BUSY_SECONDS = 30
 CONNECT_SECONDS = 10
 
@@ -158,20 +160,31 @@ class Database:
 
     `session()` may write. On SQLite it takes the write lock at once, since a transaction that reads first and
     writes later fails instead of waiting when another one wrote in between. `reading()` never waits for a
-    writer.
+    writer. `files` is where its sessions find what is kept beside it (`hub.files.files_of`).
     """
 
-    def __init__(self, url: str, *, nudge: Callable[[str], None] = lambda job: None) -> None:
+    def __init__(
+        self,
+        url: str,
+        *,
+        nudge: Callable[[str], None] = lambda job: None,
+        files: FileStore | None = None,
+    ) -> None:
         self.url = url
         self.engine = _engine(url)
         self.nudge = nudge
         # SQLite has one writer. The threads of a process wait for each other here and wake at once: SQLite's
         # own waiting sleeps longer and longer, and is left for other processes.
         self._turn: AbstractContextManager[Any] = Lock() if self.is_sqlite else nullcontext()
+        known = {"files": files} if files is not None else {}
         self._write = sessionmaker(
-            self.engine.execution_options(sqlite_begin="BEGIN IMMEDIATE"), expire_on_commit=False
+            self.engine.execution_options(sqlite_begin="BEGIN IMMEDIATE"),
+            expire_on_commit=False,
+            info=known,
         )
-        self._read = sessionmaker(self.engine.execution_options(sqlite_begin="BEGIN"), expire_on_commit=False)
+        self._read = sessionmaker(
+            self.engine.execution_options(sqlite_begin="BEGIN"), expire_on_commit=False, info=known
+        )
 
     @property
     def is_sqlite(self) -> bool:

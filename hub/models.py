@@ -2,7 +2,15 @@
 
 from hub.accounts.models import ApiToken, User
 from hub.channels.models import Channel
-from hub.conversations.models import AnalysisRow, Conversation, DeliveryAttempt, Message, Promise
+from hub.conversations.models import (
+    AnalysisRow,
+    Attachment,
+    Conversation,
+    DeliveryAttempt,
+    Message,
+    MessageVersion,
+    Promise,
+)
 from hub.customers.models import Customer, CustomerIdentity, Event
 from hub.database import Base
 from hub.inbox.models import Receipt, Reject
@@ -13,6 +21,7 @@ from hub.queue.models import PlanSummary
 __all__ = [
     "AnalysisRow",
     "ApiToken",
+    "Attachment",
     "Base",
     "Channel",
     "Conversation",
@@ -23,6 +32,7 @@ __all__ = [
     "Event",
     "IntentExample",
     "Message",
+    "MessageVersion",
     "ModelVersion",
     "PlanSummary",
     "PolicyVersion",

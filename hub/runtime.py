@@ -9,6 +9,7 @@ import sentiment
 from hub import log, migrations
 from hub.clock import utcnow
 from hub.database import Database, EncryptedJson
+from hub.files import FileStore
 from hub.learning.versions import Version, Versions
 from hub.policies.service import activate, policy_text
 from hub.settings import Settings
@@ -21,7 +22,8 @@ class Hub:
     def __init__(self, settings: Settings, *, nudge: Callable[[str], None] = lambda job: None) -> None:
         self.settings = settings
         EncryptedJson.use_key(settings.key)
-        self.database = Database(settings.resolved_database_url, nudge=nudge)
+        self.files = FileStore(settings.home / "attachments", settings.attachment_max_bytes)
+        self.database = Database(settings.resolved_database_url, nudge=nudge, files=self.files)
         self.versions = Versions(self.database)
         self._scorer: Scorer | None = None
         self._loading = Lock()

@@ -21,7 +21,8 @@ class Settings(BaseSettings):
 
     brand: str = Field("cem-hub", description="The brand's name, as the pages show it.")
     home: Path = Field(
-        Path("var"), description="Folder for the database, the generated secret and the outboxes."
+        Path("var"),
+        description="Folder for the database, the generated secret, the attachments and the outboxes.",
     )
     database_url: str = Field(
         "",
@@ -67,6 +68,11 @@ class Settings(BaseSettings):
         8, ge=1, description="How often a refused delivery is tried before it fails."
     )
     webhook_max_bytes: int = Field(5_000_000, ge=1_000, description="The largest webhook request accepted.")
+    attachment_max_bytes: int = Field(
+        30_000_000,
+        ge=1_000,
+        description="The largest attachment kept, and the most that all files of one reply may have.",
+    )
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="How much is logged.")
     log_json: bool = Field(False, description="Log lines as JSON instead of text.")
 

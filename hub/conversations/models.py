@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import Any
 
 from sqlalchemy import (
+    BigInteger,
     CheckConstraint,
     Float,
     ForeignKey,
@@ -15,7 +16,9 @@ from sqlalchemy import (
     Text,
     UniqueConstraint,
     and_,
+    false,
     text,
+    true,
 )
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
@@ -27,6 +30,7 @@ from hub.learning.models import Correction
 
 STATUSES = ("new", "open", "pending", "on_hold", "snoozed", "solved", "closed")
 DELIVERIES = ("pending", "sending", "sent", "failed", "unknown")
+NATURES = ("bounce", "auto_reply", "list", "loop")
 
 
 def _partial(name: str, *columns: str, where: str, unique: bool = False) -> Index:
@@ -40,7 +44,8 @@ class Conversation(Base):
     neither is a foreign key, since both tables point here. It stands in the queue while `reply_by` is set: it
     waits for us, and its status is new or open. `weight`, `reasons` and `promise` say why it stands where it
     stands, `placed_for` is the customer's `changed_at` that was seen then; `gave_way_at` is set while its
-    first promise is given up.
+    first promise is given up. `listening`: nobody has written to the brand in it, it was only overheard; no
+    clock runs in it and no queue shows it.
     """
 
     __tablename__ = "conversations"
@@ -55,7 +60,8 @@ class Conversation(Base):
         _partial("ix_conversations_owner_id", "owner_id", where="owner_id IS NOT NULL"),
         _partial("ix_conversations_snoozed_until", "snoozed_until", where="snoozed_until IS NOT NULL"),
         Index("ix_conversations_customer_id", "customer_id"),
-        Index("ix_conversations_last_message_at", "last_message_at", "id"),
+        # Lists are either of what was written to us or of what was overheard.
+        Index("ix_conversations_list", "listening", "last_message_at", "id"),
         Index("ix_conversations_updated_at", "updated_at", "id"),
     )
 
@@ -64,6 +70,7 @@ class Conversation(Base):
     customer_id: Mapped[int] = mapped_column(ForeignKey("customers.id"))
     thread_key: Mapped[str | None] = mapped_column(String(400))
     follows_id: Mapped[int | None] = mapped_column(ForeignKey("conversations.id"))
+    listening: Mapped[bool] = mapped_column(default=False, server_default=false())
     subject: Mapped[str | None] = mapped_column(String(1000))
     status: Mapped[str] = mapped_column(String(20), default="new")
     owner_id: Mapped[int | None] = mapped_column(ForeignKey("users.id"))
@@ -153,7 +160,13 @@ class Message(Base):
 
     Work to be done is a state of this row: an incoming message without `analysed_at` is to be analysed, an
     outgoing one whose `delivery` is pending is to be sent. `leased_until` is set while somebody is at it.
-    `reply_to` is where an answer reaches the author: the kind, place and value of an identity.
+    `reply_to` is where an answer reaches the author: the kind, place and value of an identity. `answers_id`
+    is the message that it answers, where we have that: no foreign key, since nothing follows from its loss.
+
+    `nature` says what no person wrote for us; `addressed` is false for what was overheard; `url` is where
+    people can see it. `edited_at` is when it was changed last, what it said before is in `versions`.
+    `deleted_at` is when it went at the vendor's: of a customer's message only this row is left, of its words
+    nothing.
     """
 
     __tablename__ = "messages"
@@ -161,6 +174,7 @@ class Message(Base):
         UniqueConstraint("channel_id", "external_id"),
         CheckConstraint("direction IN ('incoming', 'outgoing', 'activity')", name="direction"),
         CheckConstraint(f"delivery IS NULL OR delivery IN {DELIVERIES}", name="delivery"),
+        CheckConstraint(f"nature IS NULL OR nature IN {NATURES}", name="nature"),
         _partial("ix_messages_to_analyse", "id", where="direction = 'incoming' AND analysed_at IS NULL"),
         # Set while a reply is to be sent. SQLite uses a partial index only where the query plainly says so.
         _partial("ix_messages_to_deliver", "deliver_at", "id", where="deliver_at IS NOT NULL"),
@@ -179,15 +193,21 @@ class Message(Base):
     direction: Mapped[str] = mapped_column(String(20))
     private: Mapped[bool] = mapped_column(default=False)
     automatic: Mapped[bool] = mapped_column(default=False)
+    nature: Mapped[str | None] = mapped_column(String(20))
+    addressed: Mapped[bool] = mapped_column(default=True, server_default=true())
     user_id: Mapped[int | None] = mapped_column(ForeignKey("users.id"))
     author_name: Mapped[str | None] = mapped_column(String(300))
     reply_to: Mapped[dict[str, Any] | None] = mapped_column(JsonColumn)
     subject: Mapped[str | None] = mapped_column(String(1000))
     body: Mapped[str] = mapped_column(Text)
     html: Mapped[str | None] = mapped_column(Text)
+    url: Mapped[str | None] = mapped_column(Text)
     meta: Mapped[dict[str, Any]] = mapped_column(JsonColumn, default=dict)
+    answers_id: Mapped[int | None]
     sent_at: Mapped[datetime] = mapped_column(UtcDateTime)
     received_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    edited_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    deleted_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
 
     analysed_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     analysis_attempts: Mapped[int] = mapped_column(default=0)
@@ -200,11 +220,52 @@ class Message(Base):
 
     analysis: Mapped[AnalysisRow | None] = relationship(back_populates="message", uselist=False)
     attempts: Mapped[list[DeliveryAttempt]] = relationship(order_by="DeliveryAttempt.id")
+    versions: Mapped[list[MessageVersion]] = relationship(
+        order_by="MessageVersion.id", cascade="all, delete-orphan", passive_deletes=True
+    )
+    attachments: Mapped[list[Attachment]] = relationship(
+        order_by="Attachment.id", cascade="all, delete-orphan", passive_deletes=True
+    )
     corrections: Mapped[list[Correction]] = relationship(
         primaryjoin=lambda: and_(Correction.message_id == Message.id, Correction.withdrawn_at.is_(None)),
         order_by=lambda: Correction.id.desc(),
         viewonly=True,
     )
+
+
+class MessageVersion(Base):
+    """What a message said from `written_at` until its author changed it, which we learnt at `replaced_at`."""
+
+    __tablename__ = "message_versions"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    message_id: Mapped[int] = mapped_column(ForeignKey("messages.id", ondelete="CASCADE"), index=True)
+    body: Mapped[str] = mapped_column(Text)
+    html: Mapped[str | None] = mapped_column(Text)
+    written_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    replaced_at: Mapped[datetime] = mapped_column(UtcDateTime)
+
+
+class Attachment(Base):
+    """What came or goes with a message.
+
+    Its content lies in a file named by `sha256` (`hub.files`), the same for whoever sends the same; None
+    where it was left behind, and `url` then says where it can be had, if anywhere. `content_id` is how the
+    message's HTML names it.
+    """
+
+    __tablename__ = "attachments"
+    __table_args__ = (_partial("ix_attachments_sha256", "sha256", where="sha256 IS NOT NULL"),)
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    message_id: Mapped[int] = mapped_column(ForeignKey("messages.id", ondelete="CASCADE"), index=True)
+    name: Mapped[str] = mapped_column(String(300))
+    content_type: Mapped[str] = mapped_column(String(200))
+    size_bytes: Mapped[int] = mapped_column(BigInteger)
+    sha256: Mapped[str | None] = mapped_column(String(64))
+    content_id: Mapped[str | None] = mapped_column(String(998))
+    url: Mapped[str | None] = mapped_column(Text)
+    description: Mapped[str | None] = mapped_column(Text)
 
 
 class AnalysisRow(Base):
