@@ -333,6 +333,13 @@ class Connector:
         """How long a reply is as the vendor counts, to compare with `max_length`."""
         return len(text)
 
+    def limit(self, answered: Mapping[str, Any]) -> int | None:
+        """How long a reply may be, as `length` counts, to a message with this `meta`; None: no limit.
+
+        By default `max_length`; a vendor may give more room to some accounts, or in private.
+        """
+        return self.max_length
+
     def receive(self, delivery: Delivery) -> Batch:
         """Read one pushed request. Raises: BadPayload."""
         raise BadPayload(f"A {self.name} channel takes no pushed requests.")

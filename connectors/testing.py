@@ -104,6 +104,10 @@ class ConnectorContract(ABC):
     def absent_vendor(self, folder: Path) -> Connector:
         """A connector whose vendor cannot take replies now."""
 
+    def reply(self, key: str = "reply-1") -> OutboundMessage:
+        """An answer to something that the `vendor` has. One that knows no keys needs other words for each."""
+        return reply(key)
+
     def without_a_way_out(self) -> Connector:
         """A connector with settings by which it has nowhere to reply to."""
         return connect(self.name, {})
@@ -240,17 +244,17 @@ class ConnectorContract(ABC):
 
     def test_the_same_key_is_one_reply(self, tmp_path: Path) -> None:
         with self.vendor(tmp_path) as vendor:
-            first, again = vendor.connector.send(reply()), vendor.connector.send(reply())
+            first, again = vendor.connector.send(self.reply()), vendor.connector.send(self.reply())
             assert first.external_id == again.external_id
-            vendor.connector.send(reply("reply/../2"))
+            vendor.connector.send(self.reply("reply/../2"))
             assert sorted(vendor.taken()) == ["reply-1", "reply/../2"]
 
     def test_a_sent_reply_is_found_by_its_key(self, tmp_path: Path) -> None:
         with self.vendor(tmp_path) as vendor:
-            sent = vendor.connector.send(reply())
+            sent = vendor.connector.send(self.reply())
             try:
-                found = vendor.connector.find_sent(reply())
-                unknown = vendor.connector.find_sent(reply("reply-2"))
+                found = vendor.connector.find_sent(self.reply())
+                unknown = vendor.connector.find_sent(self.reply("reply-2"))
             except OutcomeUnknown:
                 return
             assert isinstance(found, Sent)
@@ -259,12 +263,12 @@ class ConnectorContract(ABC):
 
     def test_a_vendor_that_is_away_is_tried_later(self, tmp_path: Path) -> None:
         with pytest.raises(RetryLater) as told:
-            self.absent_vendor(tmp_path).send(reply())
+            self.absent_vendor(tmp_path).send(self.reply())
         assert str(told.value)
 
     def test_without_a_way_out_a_reply_is_refused(self) -> None:
         with pytest.raises(Refused):
-            self.without_a_way_out().send(reply())
+            self.without_a_way_out().send(self.reply())
 
 
 def _sorted(items: Sequence[Item]) -> list[tuple[str, bytes]]:
