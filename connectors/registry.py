@@ -22,6 +22,7 @@ GROUP = "cem_hub.connectors"
 
 _CONNECTORS = {
     "files": "connectors.files.connector:FilesConnector",
+    "rest": "connectors.rest.connector:RestConnector",
     "webhook": "connectors.webhook.connector:WebhookConnector",
     "zendesk": "connectors.zendesk.connector:ZendeskConnector",
 }

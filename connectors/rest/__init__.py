@@ -1,1 +1,1 @@
-"""Any ticket tracker with a REST API, described in YAML."""
+"""Any tracker with an HTTP API, described in YAML instead of code: Freshdesk, Intercom, one made at home."""
