@@ -24,6 +24,7 @@ _CONNECTORS = {
     "files": "connectors.files.connector:FilesConnector",
     "rest": "connectors.rest.connector:RestConnector",
     "webhook": "connectors.webhook.connector:WebhookConnector",
+    "x": "connectors.x.connector:XConnector",
     "zendesk": "connectors.zendesk.connector:ZendeskConnector",
 }
 
