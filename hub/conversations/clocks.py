@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import cast
 
-from sqlalchemy import ColumnElement, select
+from sqlalchemy import ColumnElement, func, select
 from sqlalchemy.orm import Session
 
 from hub.conversations.models import Conversation, Message, Promise
@@ -61,7 +61,24 @@ def change_status(
     solved_at = conversation.solved_at
     _store(conversation, after, now)
     if before.status == "solved" and status not in ("solved", "closed") and solved_at is not None:
-        _resume(session, conversation, Promise.cancelled_at == solved_at)
+        _resume(session, conversation, Promise.cancelled_at == solved_at, now)
+        conversation.status = status
+
+
+def message_taken_back(session: Session, conversation: Conversation, now: datetime) -> None:
+    """A customer took a message back: they wait for an answer to what is left, if anything is."""
+    if conversation.waiting_since is None:
+        return
+    since = _oldest_unanswered(session, conversation, conversation.waiting_since)
+    if since is not None:
+        conversation.waiting_since = since
+        return
+    _settle(session, conversation.promise, now)
+    conversation.promise = None
+    conversation.waiting_since = None
+    if conversation.status in ("new", "open"):
+        # There is nothing to do but to wait whether they write again.
+        conversation.status = "pending"
 
 
 def reply_failed(session: Session, conversation: Conversation, message: Message, now: datetime) -> None:
@@ -76,7 +93,7 @@ def reply_failed(session: Session, conversation: Conversation, message: Message,
         return
     conversation.status = "open"
     conversation.snoozed_until = None
-    _resume(session, conversation, Promise.reply_id == message.id)
+    _resume(session, conversation, Promise.reply_id == message.id, now)
 
 
 def reply_stands(session: Session, conversation: Conversation, message: Message, now: datetime) -> None:
@@ -101,7 +118,7 @@ def _other_reply(session: Session, failed: Message) -> Message | None:
     )
 
 
-def _resume(session: Session, conversation: Conversation, which: ColumnElement[bool]) -> None:
+def _resume(session: Session, conversation: Conversation, which: ColumnElement[bool], now: datetime) -> None:
     promise = session.scalar(
         select(Promise)
         .where(Promise.conversation_id == conversation.id, which)
@@ -118,6 +135,37 @@ def _resume(session: Session, conversation: Conversation, which: ColumnElement[b
     conversation.waiting_since = promise.started_at
     if promise.metric == "first_reply_time":
         conversation.first_replied_at = None
+    taken_back = select(Message.id).where(
+        Message.conversation_id == conversation.id,
+        Message.direction == "incoming",
+        Message.deleted_at.is_not(None),
+        Message.sent_at >= promise.started_at,
+    )
+    if session.scalar(taken_back.limit(1)) is not None:
+        message_taken_back(session, conversation, now)
+
+
+def _oldest_unanswered(session: Session, conversation: Conversation, since: datetime) -> datetime | None:
+    """When the oldest message was written, not before `since`, that nobody has answered or taken back."""
+    public = (Message.conversation_id == conversation.id, Message.automatic.is_(False))
+    answered_up_to = session.scalar(
+        select(func.max(Message.id)).where(
+            *public,
+            Message.direction == "outgoing",
+            Message.private.is_(False),
+            Message.user_id.is_not(None),
+            Message.delivery != "failed",
+        )
+    )
+    return session.scalar(
+        select(func.min(Message.sent_at)).where(
+            *public,
+            Message.direction == "incoming",
+            Message.deleted_at.is_(None),
+            Message.sent_at >= since,
+            Message.id > (answered_up_to or 0),
+        )
+    )
 
 
 def _settle(

@@ -16,7 +16,7 @@ from hub.learning.models import Correction
 from hub.paging import Page, after, page
 from hub.queue.queries import SHOWN
 
-VIEWS = ("all", "open", "mine", "solved")
+VIEWS = ("all", "open", "mine", "solved", "listening")
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,10 +63,13 @@ def list_conversations(
     cursor: str | None = None,
     limit: int = 50,
 ) -> Page[Conversation]:
-    """Conversations, the one with the newest message first. Raises: Invalid."""
+    """Conversations, the one with the newest message first; what was only overheard is a view of its own.
+
+    Raises: Invalid.
+    """
     if view not in VIEWS:
         raise Invalid(f"view {view!r} is none of {', '.join(VIEWS)}", field="view")
-    query = select(Conversation).options(*SHOWN)
+    query = select(Conversation).options(*SHOWN).where(Conversation.listening.is_(view == "listening"))
     if view == "open":
         query = query.where(Conversation.status.not_in(("solved", "closed")))
     elif view == "mine":

@@ -74,7 +74,7 @@ def reply(
         idempotency_key=key,
     )
     session.add(message)
-    conversation.last_message_at = now
+    conversation.last_message_at, conversation.listening = now, False
     session.flush()
     message_came(session, conversation, message, now)
     if conversation.owner_id is None:
@@ -185,6 +185,8 @@ def _written_before(
 def _own(conversation: Conversation, user: User, now: datetime) -> None:
     conversation.owner_id = user.id
     conversation.owned_since = now
+    # Who takes what was only overheard means to answer it.
+    conversation.listening = False
     conversation.updated_at = now
 
 

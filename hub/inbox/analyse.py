@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
+from typing import NamedTuple
 
 from sqlalchemy import or_, select
 from sqlalchemy.orm import Session
@@ -37,17 +38,16 @@ def analyse(hub: Hub) -> int:
     with hub.database.session() as session:
         messages = session.scalars(
             select(Message)
-            .where(
-                Message.id.in_([message_id for message_id, _, _ in claimed]), Message.analysed_at.is_(None)
-            )
+            .where(Message.id.in_([each.message_id for each in claimed]), Message.analysed_at.is_(None))
             .order_by(Message.id)
             .with_for_update()
         ).all()
         known = {message.id: message for message in messages}
         done: list[Message] = []
-        for (message_id, tries, _), analysis in zip(claimed, analyses, strict=True):
+        for (message_id, tries, _, edited_at), analysis in zip(claimed, analyses, strict=True):
             message = known.get(message_id)
-            if message is None:
+            if message is None or message.edited_at != edited_at:
+                # Changed while it was read: it will be read again.
                 continue
             message.leased_until = None
             if analysis is None and tries < ATTEMPTS:
@@ -60,8 +60,17 @@ def analyse(hub: Hub) -> int:
     return len(claimed)
 
 
-def _claim(hub: Hub) -> list[tuple[int, int, str]]:
-    """Ids, tries and texts of messages that nobody else will look at for a while."""
+class _Claimed(NamedTuple):
+    """A message as it was when it was claimed."""
+
+    message_id: int
+    tries: int
+    text: str
+    edited_at: datetime | None
+
+
+def _claim(hub: Hub) -> list[_Claimed]:
+    """Messages that nobody else will look at for a while."""
     now = utcnow()
     with hub.database.session() as session:
         messages = session.scalars(
@@ -80,7 +89,10 @@ def _claim(hub: Hub) -> list[tuple[int, int, str]]:
         for message in messages:
             message.leased_until = now + timedelta(seconds=hub.settings.analysis_lease_seconds)
             message.analysis_attempts += 1
-        return [(message.id, message.analysis_attempts, words_of(message)) for message in messages]
+        return [
+            _Claimed(message.id, message.analysis_attempts, words_of(message), message.edited_at)
+            for message in messages
+        ]
 
 
 def words_of(message: Message) -> str:
@@ -90,12 +102,12 @@ def words_of(message: Message) -> str:
     return f"{message.subject}\n{said}" if opens else said
 
 
-def _score(scorer: Scorer, claimed: Sequence[tuple[int, int, str]]) -> list[Analysis | None]:
-    if claimed[0][1] > ATTEMPTS:
+def _score(scorer: Scorer, claimed: Sequence[_Claimed]) -> list[Analysis | None]:
+    if claimed[0].tries > ATTEMPTS:
         # It never came back from its last try.
         return [None]
     try:
-        return list(scorer.score([text for _, _, text in claimed]))
+        return list(scorer.score([each.text for each in claimed]))
     except Exception:
         logger.exception("scoring_failed", messages=len(claimed))
         return [None] * len(claimed)

@@ -19,8 +19,7 @@ from hub.clock import utcnow
 from hub.conversations.models import Message
 from hub.errors import Invalid
 from hub.inbox.analyse import analyse
-from hub.inbox.service import Received, known_ids, receive
-from hub.inbox.storable import unstorable
+from hub.inbox.service import Received, known_ids, problem_of, receive
 from hub.queue.planner import plan_queue
 from hub.runtime import Hub
 
@@ -94,7 +93,7 @@ def _preview_batch(
     shown.result.received += len(batch.items)
     fine: list[InboundMessage] = []
     for item in batch.items:
-        problem = item if isinstance(item, Rejected) else unstorable(item, utcnow())
+        problem = problem_of(item, utcnow())
         if problem is not None:
             shown.result.rejected += 1
             shown.rejects += [problem] if len(shown.rejects) < SAMPLES else []

@@ -9,7 +9,7 @@ from sqlalchemy import select
 from sqlalchemy.exc import IntegrityError, OperationalError
 from sqlalchemy.orm import Session
 
-from connectors.base import BadPayload, BadSignature, Batch, Delivery, InboundMessage, Rejected
+from connectors.base import BadPayload, BadSignature, Batch, Delivery, Item, Rejected
 from hub import log
 from hub.channels.models import Channel
 from hub.channels.service import open_connector
@@ -96,7 +96,7 @@ def _take(session: Session, channel: Channel, receipts: Sequence[Receipt], now: 
             keep_reject(session, channel, _rejected(receipt, "cannot_be_stored", type(error).__name__), now)
 
 
-def _read(channel: Channel, receipt: Receipt) -> tuple[InboundMessage | Rejected, ...]:
+def _read(channel: Channel, receipt: Receipt) -> tuple[Item, ...]:
     delivery = Delivery(receipt.headers, receipt.body, receipt.received_at)
     try:
         return open_connector(channel).receive(delivery).items

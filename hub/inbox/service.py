@@ -2,26 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import asdict, dataclass, fields, replace
 from datetime import datetime
 from hashlib import sha256
-from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import or_, select
 from sqlalchemy.exc import IntegrityError, OperationalError
 from sqlalchemy.orm import Session
 
-from connectors.base import Author, Batch, InboundMessage, Rejected
+from connectors.base import Author, Batch, InboundMessage, Item, Rejected
 from hub.channels.models import Channel
+from hub.conversations.attachments import to_rows, web_address
 from hub.conversations.clocks import message_came
 from hub.conversations.models import Conversation, Message
 from hub.customers.identities import resolve_authors
 from hub.customers.models import Customer
 from hub.database import nudge
+from hub.inbox.changes import apply_changes, lock_changed
+from hub.inbox.listening import becomes_conversation
 from hub.inbox.models import Reject
-from hub.inbox.storable import raw, unstorable
-from hub.inbox.threads import Threads, messages_named
+from hub.inbox.storable import Change, raw, unstorable, unstorable_change
+from hub.inbox.threads import REFERENCES, Threads, messages_named
 from hub.paging import LARGEST
 from hub.policies.service import active_policy
 from hub.queue.service import place
@@ -31,48 +33,72 @@ TRIES = 5
 
 @dataclass(slots=True)
 class Received:
-    """What became of a batch."""
+    """What became of a batch.
+
+    `changed` counts edits, deletions and bounces that were followed, `ignored` those of messages that nobody
+    here knows. What says nothing new is among the `duplicates`.
+    """
 
     received: int = 0
     stored: int = 0
     duplicates: int = 0
     rejected: int = 0
+    changed: int = 0
+    ignored: int = 0
 
     def add(self, other: Received) -> None:
         """Count `other` in."""
-        self.received += other.received
-        self.stored += other.stored
-        self.duplicates += other.duplicates
-        self.rejected += other.rejected
+        for each in fields(self):
+            setattr(self, each.name, getattr(self, each.name) + getattr(other, each.name))
 
 
 def receive(session: Session, channel_id: int, batch: Batch, now: datetime) -> Received:
-    """Store a batch and its cursor; what is known is left alone, what cannot be stored becomes a reject."""
+    """Store a batch and its cursor; what is known is left alone, what cannot be stored becomes a reject.
+
+    What a batch says of other messages (edits, deletions, bounces) is followed after its messages are stored,
+    in its order: it may stand before the message that it speaks of.
+    """
     # One receiver a channel at a time: what is a duplicate is then a question with one answer.
     # Not locked so far that a reply, which refers to the channel, would have to wait.
     channel = session.get_one(Channel, channel_id, with_for_update={"key_share": True})
     result = Received(received=len(batch.items))
     messages: list[InboundMessage] = []
+    changes: list[Change] = []
     for item in batch.items:
-        problem = item if isinstance(item, Rejected) else unstorable(item, now)
+        problem = problem_of(item, now)
         if problem is not None:
             keep_reject(session, channel, problem, now)
             result.rejected += 1
         elif isinstance(item, InboundMessage):
             messages.append(_of_channel(item, channel))
+        elif not isinstance(item, Rejected):
+            changes.append(item)
 
+    # Messages are locked before conversations, by everybody.
+    touched = lock_changed(session, channel.id, changes)
     fresh = _without_known(session, channel, messages)
     result.duplicates = len(messages) - len(fresh)
     for start in range(0, len(fresh), 500):
-        unmatched = _store(session, channel, fresh[start : start + 500], now)
+        unmatched = _store(session, channel, fresh[start : start + 500], now, touched if start == 0 else ())
         result.rejected += unmatched
         result.stored += len(fresh[start : start + 500]) - unmatched
+    if changes:
+        followed = apply_changes(session, channel.id, changes, now)
+        result.changed, result.ignored = followed.changed, followed.unknown
+        result.duplicates += followed.unchanged
     if batch.cursor is not None:
         channel.cursor = dict(batch.cursor)
     if result.stored:
         channel.last_received_at = now
         nudge(session, "analyse")
     return result
+
+
+def problem_of(item: Item, now: datetime) -> Rejected | None:
+    """Why an item of a batch cannot be stored; None where all is well."""
+    if isinstance(item, Rejected):
+        return item
+    return unstorable(item, now) if isinstance(item, InboundMessage) else unstorable_change(item)
 
 
 def keep_reject(session: Session, channel: Channel, rejected: Rejected, now: datetime) -> None:
@@ -96,7 +122,7 @@ def keep_reject(session: Session, channel: Channel, rejected: Rejected, now: dat
 
 def known_ids(session: Session, channel_id: int, ids: Sequence[str]) -> set[str]:
     """Which of these external ids the channel has, replies that we sent ourselves included."""
-    return {name for name, _ in messages_named(session, channel_id, ids)}
+    return {each.name for each in messages_named(session, channel_id, ids)}
 
 
 def _without_known(
@@ -111,7 +137,23 @@ def _without_known(
     return fresh
 
 
-def _store(session: Session, channel: Channel, fresh: Sequence[InboundMessage], now: datetime) -> int:
+@dataclass(frozen=True, slots=True)
+class _Stored:
+    """A new message; `counts` where it is for us, and not only overheard."""
+
+    item: InboundMessage
+    message: Message
+    conversation: Conversation
+    counts: bool
+
+
+def _store(
+    session: Session,
+    channel: Channel,
+    fresh: Sequence[InboundMessage],
+    now: datetime,
+    also: Collection[int],
+) -> int:
     """Store new messages; how many of the brand's own answer nothing that is known, and became rejects."""
     # As they were written: what is answered comes before its answer.
     fresh = sorted(fresh, key=lambda item: item.sent_at or now)
@@ -123,11 +165,13 @@ def _store(session: Session, channel: Channel, fresh: Sequence[InboundMessage], 
             strict=True,
         )
     )
-    threads = Threads(session, channel, fresh, set(customers.values()), now)
+    known = _known_customers(session, [each.id for each in customers.values()])
+    threads = Threads(session, channel, fresh, set(customers.values()), now, also)
     unmatched = 0
-    stored: list[tuple[Conversation, Message]] = []
+    stored: list[_Stored] = []
     for item in fresh:
-        conversation = threads.find(item, customers.get(item.external_id))
+        customer = customers.get(item.external_id)
+        conversation = threads.find(item, customer)
         if conversation is None:
             detail = "the brand's own message answers no conversation that is known"
             keep_reject(
@@ -136,21 +180,38 @@ def _store(session: Session, channel: Channel, fresh: Sequence[InboundMessage], 
             unmatched += 1
             continue
         threads.remember(item, conversation)
-        stored.append((conversation, _message(channel, item, now)))
+        counts = becomes_conversation(
+            item,
+            customer_is_known=customer is not None and customer.id in known,
+            conversation_exists=not conversation.listening,
+        )
+        if counts:
+            conversation.listening = False
+            known.update({customer.id} if customer is not None else ())
+        stored.append(_Stored(item, _message(session, channel, item, now), conversation, counts))
     session.flush()
-    for conversation, message in stored:
-        message.conversation_id = conversation.id
-        session.add(message)
+    for each in stored:
+        each.message.conversation_id = each.conversation.id
+        each.message.answers_id = _parent(each.item, threads.answered)
+        session.add(each.message)
     session.flush()
-    for conversation, message in stored:
+    # What is answered may have come in the same batch.
+    ids = {**threads.answered, **{each.item.external_id: each.message.id for each in stored}}
+    for each in stored:
+        each.message.answers_id = _parent(each.item, ids)
+    for each in stored:
+        conversation, message = each.conversation, each.message
         newest = conversation.newest_message
-        if message.direction == "incoming" and (newest is None or newest.sent_at <= message.sent_at):
+        # What no person wrote says nothing of how the customer feels.
+        later = newest is None or (newest.sent_at <= message.sent_at and message.nature is None)
+        if message.direction == "incoming" and later:
             conversation.newest_message = message
         conversation.last_message_at = max(conversation.last_message_at, message.sent_at)
-        message_came(session, conversation, message, now)
+        if each.counts:
+            message_came(session, conversation, message, now)
     session.flush()
     # In the queue at once, by value alone; the mood refines the place when the model has read it.
-    touched = {conversation.id: conversation for conversation, _ in stored}
+    touched = {each.conversation.id: each.conversation for each in stored}
     place(session, [touched[each] for each in sorted(touched)], active_policy(session), now)
     return unmatched
 
@@ -166,30 +227,46 @@ def _authors(session: Session, authors: Sequence[Author | None], now: datetime) 
     raise lost
 
 
-def _message(channel: Channel, item: InboundMessage, now: datetime) -> Message:
-    meta: dict[str, Any] = dict(item.meta)
-    if item.attachments:
-        meta["attachments"] = [
-            {"name": a.name, "content_type": a.content_type, "size_bytes": a.size_bytes}
-            for a in item.attachments
-        ]
+def _known_customers(session: Session, ids: Sequence[int]) -> set[int]:
+    """Which of these the CRM has, or have spoken with us."""
+    spoke = select(Conversation.id).where(
+        Conversation.customer_id == Customer.id, Conversation.listening.is_(False)
+    )
+    return set(
+        session.scalars(
+            select(Customer.id).where(
+                Customer.id.in_(ids), or_(Customer.external_id.is_not(None), spoke.exists())
+            )
+        )
+    )
+
+
+def _parent(item: InboundMessage, ids: Mapping[str, int]) -> int | None:
+    return next((ids[ref] for ref in item.in_reply_to[:REFERENCES] if ref in ids), None)
+
+
+def _message(session: Session, channel: Channel, item: InboundMessage, now: datetime) -> Message:
     identities = item.author.identities if item.author and item.incoming else ()
     return Message(
         channel_id=channel.id,
         external_id=item.external_id,
         direction="incoming" if item.incoming else "outgoing",
-        automatic=item.automatic,
+        automatic=item.automatic or item.nature is not None,
+        nature=item.nature,
+        addressed=item.addressed,
         author_name=item.author.name[:300] if item.author and item.author.name else None,
         reply_to=asdict(identities[0]) if identities else None,
         subject=item.subject[:1000] if item.subject else None,
         body=item.text,
         html=item.html,
-        meta=meta,
+        url=web_address(item.url),
+        meta=dict(item.meta),
         sent_at=min(item.sent_at or now, now),
         received_at=now,
         delivery=None if item.incoming else "sent",
         # Said, so that nobody asks the database for it.
         analysis=None,
+        attachments=to_rows(session, item.attachments),
     )
 
 

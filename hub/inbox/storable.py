@@ -7,7 +7,9 @@ from collections.abc import Iterator
 from datetime import datetime, timedelta
 from itertools import chain
 
-from connectors.base import InboundMessage, Rejected
+from connectors.base import Deleted, Edited, InboundMessage, Rejected, Undelivered
+
+Change = Edited | Deleted | Undelivered
 
 FUTURE = timedelta(days=1)
 # What an index entry of PostgreSQL holds (2,704 bytes) bounds the id in bytes; the columns bound the others.
@@ -41,7 +43,24 @@ def unstorable(item: InboundMessage, now: datetime) -> Rejected | None:
     return None
 
 
-def raw(item: InboundMessage) -> bytes:
+def unstorable_change(item: Change) -> Rejected | None:
+    """Why what a vendor says of an earlier message cannot be stored; None where all is well."""
+    strings = [item.external_id]
+    if isinstance(item, Edited):
+        strings += [item.text, item.html or ""]
+    elif isinstance(item, Undelivered):
+        strings.append(item.detail)
+    if any("\0" in text for text in strings):
+        return _rejected(item, "nul_bytes", "the change holds NUL characters")
+    try:
+        for text in strings:
+            text.encode()
+    except UnicodeEncodeError:
+        return _rejected(item, "bad_encoding", "the change holds half characters")
+    return None
+
+
+def raw(item: InboundMessage | Change) -> bytes:
     """A message that was read already, as a reject keeps it."""
     return repr(item).encode(errors="backslashreplace")
 
@@ -49,7 +68,15 @@ def raw(item: InboundMessage) -> bytes:
 def _strings(item: InboundMessage) -> Iterator[str]:
     yield from (item.external_id, item.text, item.subject or "", item.html or "", item.thread_key or "")
     yield from item.in_reply_to
-    yield from chain.from_iterable((each.name, each.content_type) for each in item.attachments)
+    yield item.url or ""
+    for each in item.attachments:
+        yield from (
+            each.name,
+            each.content_type,
+            each.content_id or "",
+            each.url or "",
+            each.description or "",
+        )
     if item.author:
         yield item.author.name or ""
         yield from chain.from_iterable((each.value, each.place) for each in item.author.identities)
@@ -63,5 +90,5 @@ def _lengths(item: InboundMessage) -> Iterator[tuple[str, int, int]]:
         yield "author's network", len(identity.place), _LONGEST_PLACE
 
 
-def _rejected(item: InboundMessage, reason: str, detail: str) -> Rejected:
+def _rejected(item: InboundMessage | Change, reason: str, detail: str) -> Rejected:
     return Rejected(raw(item), reason, detail, item.external_id)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from datetime import datetime
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 from sqlalchemy import ColumnElement, or_, select
 from sqlalchemy.orm import InstrumentedAttribute, Session, joinedload
@@ -21,8 +21,16 @@ CHUNK = 500
 REFERENCES = 30
 
 
-def messages_named(session: Session, channel_id: int, ids: Iterable[str]) -> Iterator[tuple[str, int]]:
-    """Which of `ids` name a message of the channel, with the id of its conversation.
+class Named(NamedTuple):
+    """A message by the id that a vendor knows it by."""
+
+    name: str
+    message_id: int
+    conversation_id: int
+
+
+def messages_named(session: Session, channel_id: int, ids: Iterable[str]) -> Iterator[Named]:
+    """Which of `ids` name a message of the channel.
 
     The vendor's own id of a reply that we sent names it too.
     """
@@ -30,15 +38,17 @@ def messages_named(session: Session, channel_id: int, ids: Iterable[str]) -> Ite
     columns: tuple[InstrumentedAttribute[Any], ...] = (Message.external_id, Message.vendor_id)
     for chunk in _chunks(unique):
         for column in columns:
-            query = select(column, Message.conversation_id)
-            yield from session.execute(query.where(Message.channel_id == channel_id, column.in_(chunk)))
+            query = select(column, Message.id, Message.conversation_id)
+            rows = session.execute(query.where(Message.channel_id == channel_id, column.in_(chunk)))
+            yield from (Named(*row) for row in rows)
 
 
 class Threads:
     """The conversations that a batch may continue, locked; and those that it opens.
 
     A conversation that cannot take a message, since it is closed or somebody else's, is followed by one of
-    the author's own, which then takes the next message too.
+    the author's own, which then takes the next message too. `also` are conversations to lock with them.
+    `answered` is, by id, every message that was stored before and that one of these names as its parent.
     """
 
     def __init__(
@@ -48,6 +58,7 @@ class Threads:
         messages: Sequence[InboundMessage],
         customers: Collection[Customer],
         now: datetime,
+        also: Collection[int] = (),
     ) -> None:
         self._session, self._channel, self._now = session, channel, now
         self._by_thread: dict[tuple[str, Customer], Conversation] = {}
@@ -55,36 +66,39 @@ class Threads:
         self._by_subject: dict[tuple[Customer, str], Conversation] = {}
         self._by_message: dict[str, Conversation] = {}
         self._follow_up: dict[tuple[int, Customer], Conversation] = {}
-        referred = dict(
-            messages_named(
-                session, channel.id, (ref for message in messages for ref in message.in_reply_to[:REFERENCES])
-            )
-        )
-        found = {each.id: each for each in self._locked(set(referred.values()), messages, customers)}
+        refs = (ref for message in messages for ref in message.in_reply_to[:REFERENCES])
+        referred = list(messages_named(session, channel.id, refs))
+        ids = {each.conversation_id for each in referred} | set(also)
+        found = {each.id: each for each in self._locked(ids, messages, customers)}
         for conversation in found.values():
             self._index(conversation)
-        self._by_message = {name: found[conversation_id] for name, conversation_id in referred.items()}
+        self._by_message = {each.name: found[each.conversation_id] for each in referred}
+        self.answered = {each.name: each.message_id for each in referred}
 
     def find(self, item: InboundMessage, customer: Customer | None) -> Conversation | None:
-        """The conversation that `item` goes to, made where there is none.
+        """The conversation that `item` goes to, made where there is none: then it is `listening`, until
+        something in it turns out to be for us.
 
         `customer` is None for the brand's own words, which answer a known conversation or nothing (None), and
         where the source has no authors: then a thread is one conversation, whoever wrote.
         """
-        answered = self._answered(item)
+        answered = self._answered(item, customer)
+        if item.nature == "bounce" and answered is not None:
+            # A mail server wrote it, about a message of this conversation.
+            return answered
         if customer is None:
             found = answered or (self._by_key.get(item.thread_key) if item.thread_key else None)
             found = self._last(found, found.customer) if found else None
             if not item.incoming:
                 return found
-            return found if found and found.status != "closed" else self._open(item, None, found)
+            return found if found and _takes(found, item) else self._open(item, None, found)
         found = self._by_thread.get((item.thread_key, customer)) if item.thread_key else None
         found = found or answered
         if found is None and not item.thread_key and (not item.in_reply_to or is_reply(item.subject or "")):
             found = self._by_subject.get((customer, topic(item.subject)))
         found = self._last(found, customer) if found else None
         # A stranger who answers into somebody's thread gets one of their own, linked to it.
-        if found is not None and found.customer is customer and found.status != "closed":
+        if found is not None and found.customer is customer and _takes(found, item):
             return found
         return self._open(item, customer, found)
 
@@ -92,9 +106,11 @@ class Threads:
         """Later messages of the batch may answer this one."""
         self._by_message[item.external_id] = conversation
 
-    def _answered(self, item: InboundMessage) -> Conversation | None:
-        known = (self._by_message[ref] for ref in item.in_reply_to[:REFERENCES] if ref in self._by_message)
-        return next(known, None)
+    def _answered(self, item: InboundMessage, customer: Customer | None) -> Conversation | None:
+        """The nearest that the author takes part in; else the nearest, which theirs then follows."""
+        known = [self._by_message[ref] for ref in item.in_reply_to[:REFERENCES] if ref in self._by_message]
+        theirs = (each for each in known if customer and self._last(each, customer).customer is customer)
+        return next(theirs, known[0] if known else None)
 
     def _last(self, conversation: Conversation, customer: Customer) -> Conversation:
         """The customer's newest follow-up of a conversation that takes nothing of theirs; else itself."""
@@ -122,6 +138,7 @@ class Threads:
             thread_key=None if taken else item.thread_key,
             follows_id=linked.id if linked else None,
             subject=item.subject[:1000] if item.subject else None,
+            listening=True,
             status="new",
             created_at=began_at,
             updated_at=self._now,
@@ -172,6 +189,11 @@ class Threads:
         return self._session.scalars(
             select(Conversation.id).where(Conversation.channel_id == self._channel.id, *conditions)
         )
+
+
+def _takes(conversation: Conversation, item: InboundMessage) -> bool:
+    """Whether it goes on: what is closed for good takes only what needs no answer."""
+    return conversation.status != "closed" or item.automatic or item.nature is not None
 
 
 def _chunks(items: Sequence[Item]) -> Iterator[Sequence[Item]]:

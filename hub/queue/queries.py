@@ -197,6 +197,7 @@ def _unanswered(session: Session, conversations: Sequence[Conversation]) -> dict
             Conversation.id.in_([conversation.id for conversation in conversations]),
             Message.direction == "incoming",
             Message.automatic.is_(False),
+            Message.deleted_at.is_(None),
             Message.sent_at >= Conversation.waiting_since,
         )
         .group_by(Message.conversation_id)

@@ -49,6 +49,12 @@ from tests.factories import NOW, channel, conversation_of, inbound
         pytest.param(["1:ann", "2:ann"], "1 2", id="two posts without a subject"),
         pytest.param(["1:ann s=Parcel", "1 solved", "2:ann s=Re: Parcel"], "1 | 2", id="solved by subject"),
         pytest.param(["1:ann t=A", "1 solved", "2:ann t=A"], "1 2", id="solved by thread"),
+        pytest.param(
+            ["1:ann t=A, 2:bob t=B", "3:ann re=2/1"], "1 3 | 2", id="one's own before the nearest of another"
+        ),
+        pytest.param(
+            ["1:ann s=Parcel", "2:ann re=7/8/9 s=Re: Parcel"], "1 2", id="foreign references, a known subject"
+        ),
         pytest.param(["1:ann t=A", "2:bob re=1"], "1 | 2>1", id="a stranger in somebody's thread"),
         pytest.param(["1:ann t=A, 2:bob re=1"], "1 | 2>1", id="a stranger in the same batch"),
         pytest.param(["1:ann t=A", "2:bob re=1", "3:bob re=1"], "1 | 2 3>1", id="the stranger again"),

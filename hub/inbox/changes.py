@@ -1,0 +1,185 @@
+"""What a vendor says later of a message: it was edited, deleted, or a reply of ours did not arrive."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import select, update
+from sqlalchemy.orm import Session
+
+from connectors.base import Deleted, Edited, Undelivered
+from hub.conversations.clocks import message_taken_back, reply_failed
+from hub.conversations.models import Conversation, DeliveryAttempt, Message, MessageVersion
+from hub.database import nudge
+from hub.inbox.storable import Change
+from hub.inbox.threads import CHUNK, messages_named
+from hub.learning.models import Correction
+from hub.policies.service import active_policy
+from hub.queue.service import FOR_PLACING, place
+
+
+@dataclass(slots=True)
+class Followed:
+    """How many changes were followed, say what we have already, or speak of messages that we never had."""
+
+    changed: int = 0
+    unchanged: int = 0
+    unknown: int = 0
+
+
+def lock_changed(session: Session, channel_id: int, changes: Sequence[Change]) -> set[int]:
+    """Lock the stored messages that `changes` speak of; the ids of their conversations."""
+    named = list(messages_named(session, channel_id, (each.external_id for each in changes)))
+    _messages(session, sorted({each.message_id for each in named}))
+    return {each.conversation_id for each in named}
+
+
+def apply_changes(session: Session, channel_id: int, changes: Sequence[Change], now: datetime) -> Followed:
+    """Follow `changes` in their order and place the conversations anew that they touch."""
+    named = list(messages_named(session, channel_id, (each.external_id for each in changes)))
+    messages = _messages(session, sorted({each.message_id for each in named}))
+    conversations = _conversations(session, sorted({each.conversation_id for each in named}))
+    # Of a message's own id and a reply's id at the vendor's, which no two share, either names it.
+    by_name = {each.name: messages[each.message_id] for each in named if each.message_id in messages}
+    result = Followed()
+    touched: dict[int, Conversation] = {}
+    for change in changes:
+        message = by_name.get(change.external_id)
+        if message is None:
+            result.unknown += 1
+            continue
+        conversation = conversations[message.conversation_id]
+        if _follow(session, conversation, message, change, now):
+            result.changed += 1
+            touched[conversation.id] = conversation
+        else:
+            result.unchanged += 1
+    session.flush()
+    if touched:
+        place(session, [touched[each] for each in sorted(touched)], active_policy(session), now)
+    return result
+
+
+def _follow(
+    session: Session, conversation: Conversation, message: Message, change: Change, now: datetime
+) -> bool:
+    """Whether it says anything new."""
+    if isinstance(change, Edited):
+        return _edit(session, message, change, now)
+    if isinstance(change, Deleted):
+        return _delete(session, conversation, message, change, now)
+    return _bounce(session, conversation, message, change, now)
+
+
+def _edit(session: Session, message: Message, edited: Edited, now: datetime) -> bool:
+    at = min(edited.edited_at or now, now)
+    older = edited.edited_at is not None and message.edited_at is not None and at <= message.edited_at
+    same = (message.body, message.html) == (edited.text, edited.html)
+    if same or older or message.deleted_at is not None:
+        return False
+    message.versions.append(
+        MessageVersion(
+            body=message.body,
+            html=message.html,
+            written_at=message.edited_at or message.sent_at,
+            replaced_at=now,
+        )
+    )
+    message.body, message.html, message.edited_at = edited.text, edited.html, at
+    if message.direction == "incoming":
+        _forget_reading(session, message, now)
+        message.analysed_at, message.leased_until, message.analysis_attempts = None, None, 0
+        nudge(session, "analyse")
+    return True
+
+
+def _delete(
+    session: Session, conversation: Conversation, message: Message, deleted: Deleted, now: datetime
+) -> bool:
+    if message.deleted_at is not None:
+        return False
+    message.deleted_at = min(deleted.deleted_at or now, now)
+    if message.direction != "incoming":
+        # What we said ourselves is ours to keep.
+        return True
+    _forget_reading(session, message, now)
+    message.analysed_at = message.analysed_at or now
+    said = message.subject
+    message.body, message.html, message.subject = "", None, None
+    message.versions.clear()
+    message.attachments.clear()
+    session.flush()
+    standing = _newest_standing(session, conversation)
+    conversation.newest_message = standing or conversation.newest_message
+    if said is not None and conversation.subject == said and standing is None:
+        conversation.subject = None
+    message_taken_back(session, conversation, now)
+    return True
+
+
+def _bounce(
+    session: Session, conversation: Conversation, message: Message, bounce: Undelivered, now: datetime
+) -> bool:
+    if message.direction != "outgoing" or message.delivery == "failed":
+        return False
+    message.attempts.append(
+        DeliveryAttempt(started_at=now, finished_at=now, outcome="failed", detail=bounce.detail)
+    )
+    message.delivery, message.deliver_at, message.leased_until = "failed", None, None
+    session.flush()
+    reply_failed(session, conversation, message, now)
+    return True
+
+
+def _forget_reading(session: Session, message: Message, now: datetime) -> None:
+    """What was read in the words before, and what people said of that, is of no worth for those now."""
+    if message.analysis is not None:
+        session.delete(message.analysis)
+    session.execute(
+        update(Correction)
+        .where(Correction.message_id == message.id, Correction.withdrawn_at.is_(None))
+        .values(withdrawn_at=now)
+    )
+    session.flush()
+    session.expire(message, ["analysis", "corrections"])
+
+
+def _newest_standing(session: Session, conversation: Conversation) -> Message | None:
+    return session.scalar(
+        select(Message)
+        .where(
+            Message.conversation_id == conversation.id,
+            Message.direction == "incoming",
+            Message.deleted_at.is_(None),
+        )
+        .order_by(Message.nature.is_not(None), Message.sent_at.desc(), Message.id.desc())
+        .limit(1)
+    )
+
+
+def _messages(session: Session, ids: Sequence[int]) -> dict[int, Message]:
+    found: dict[int, Message] = {}
+    for start in range(0, len(ids), CHUNK):
+        few = select(Message).where(Message.id.in_(ids[start : start + CHUNK]), Message.private.is_(False))
+        # What was read before the lock may be old.
+        rows = session.scalars(
+            few.order_by(Message.id).with_for_update().execution_options(populate_existing=True)
+        )
+        found.update({each.id: each for each in rows})
+    return found
+
+
+def _conversations(session: Session, ids: Sequence[int]) -> dict[int, Conversation]:
+    found: dict[int, Conversation] = {}
+    for start in range(0, len(ids), CHUNK):
+        rows = session.scalars(
+            select(Conversation)
+            .where(Conversation.id.in_(ids[start : start + CHUNK]))
+            .options(*FOR_PLACING)
+            .order_by(Conversation.id)
+            .with_for_update(of=Conversation)
+        )
+        found.update({each.id: each for each in rows})
+    return found
