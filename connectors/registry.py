@@ -22,6 +22,7 @@ GROUP = "cem_hub.connectors"
 
 _CONNECTORS = {
     "files": "connectors.files.connector:FilesConnector",
+    "reddit": "connectors.reddit.connector:RedditConnector",
     "rest": "connectors.rest.connector:RestConnector",
     "webhook": "connectors.webhook.connector:WebhookConnector",
     "x": "connectors.x.connector:XConnector",

@@ -12,7 +12,7 @@ from connectors import UnknownConnector, connect, connector_names, connector_typ
 
 
 def test_an_unknown_name_is_told_what_there_is() -> None:
-    with pytest.raises(UnknownConnector, match=r"'fax'; there are: files, .*webhook"):
+    with pytest.raises(UnknownConnector, match=r"'fax'; there are: .*files, .*webhook"):
         connect("fax", {})
 
 
