@@ -319,13 +319,18 @@ class ZendeskConnector(Connector):
         return self._client.upload(attachment.name, attachment.content_type, attachment.content)
 
     def _find(self, ticket_id: int, message: OutboundMessage) -> Sent | None:
+        """Audits are asked for newest first, and those before the reply was written are left unread; but only
+        where they are seen to come so: "not there" has to be certain."""
         earliest = message.created_at - _LOOK_BACK if message.created_at else None
+        before: datetime | None = None
         for audit in self._client.audits(ticket_id):
             if parse.key(audit) == message.idempotency_key:
                 return Sent(parse.comment_id(audit), "found by its key")
             made_at = parse.created_at(audit)
-            if earliest is not None and made_at is not None and made_at < earliest:
+            falling = made_at is not None and before is not None and made_at < before
+            if falling and earliest is not None and made_at is not None and made_at < earliest:
                 return None
+            before = made_at
         return None
 
     def _ticket_id(self, thread_key: str | None) -> int:

@@ -39,7 +39,8 @@ class Standin:
 
     `tickets` are what the export gives, `comments` and `audits` lie by ticket id; `raw_comments` replaces
     the answer that has comments. `answers` are given before anything else, one per request; `cut_after`
-    closes the connection after a request of that method was carried out.
+    closes the connection after a request of that method was carried out. `sorts` is off for an account that
+    leaves audits in their own order, as archived tickets may.
     """
 
     url: str = ""
@@ -57,6 +58,7 @@ class Standin:
     used: int = 0
     answers: list[Answer] = field(default_factory=list)
     cut_after: str = ""
+    sorts: bool = True
     requests: list[tuple[str, str]] = field(default_factory=list)
     authorizations: list[str | None] = field(default_factory=list)
     next_id: int = 90_000
@@ -128,7 +130,7 @@ class Standin:
                 return 200, page
             case "GET", ["audits"]:
                 audits = self.audits[ticket["id"]]
-                newest_first = query.get("sort") == "-created_at"
+                newest_first = self.sorts and query.get("sort") == "-created_at"
                 return 200, _page("audits", audits[::-1] if newest_first else audits, query)
             case "PUT", []:
                 return self._update(ticket, json.loads(body)["ticket"])

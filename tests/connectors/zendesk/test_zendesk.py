@@ -387,6 +387,28 @@ def test_a_reply_is_found_behind_many_later_changes(standin: Standin) -> None:
     assert found.external_id == sent.external_id
 
 
+@pytest.mark.parametrize(("sorts", "pages"), [(True, 1), (False, 4)])
+def test_a_reply_is_surely_not_there_only_where_all_was_seen(
+    standin: Standin, sorts: bool, pages: int
+) -> None:
+    load(standin, "ticket_opened")
+    zendesk = connector(standin)
+    standin.now -= timedelta(days=30)
+    for _ in range(300):
+        zendesk.annotate("101", status="open")
+        standin.now += timedelta(minutes=5)
+        standin.used = 0
+    standin.now = NOW
+    sent = zendesk.send(REPLY)
+    standin.sorts = sorts
+    found = zendesk.find_sent(REPLY)
+    assert found is not None
+    assert found.external_id == sent.external_id
+    asked = len(standin.requests)
+    assert zendesk.find_sent(replace(REPLY, idempotency_key="key-2")) is None
+    assert len(standin.requests) - asked == pages
+
+
 def test_what_cannot_be_looked_through_stays_open(standin: Standin) -> None:
     load(standin, "ticket_opened")
     zendesk = connector(standin)
