@@ -62,8 +62,7 @@ def few(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.usefixtures("few")
 def test_it_learns_and_what_it_writes_reads(tmp_path: Path) -> None:
     kept = tmp_path / "network.safetensors"
-    network = train.train(tmp_path, kept)
-    train.keep(network, kept)
+    train.keep(train.mean([train.train(tmp_path, kept, seed) for seed in (1, 2)]), kept)
     state = load_file(kept)
     # Words keep their vectors: only what is done with them is learnt.
     first = train.origin({"a": 1})
@@ -89,6 +88,25 @@ def test_the_same_seed_gives_the_same_plan() -> None:
     assert 2 * len(rows) <= len(turns) <= 3 * len(rows)
     assert set(turns) == set(range(len(rows)))
     assert all(sum(len(windows[i]) for i in batch) <= 64 for batch in plans[0])
+
+
+def test_the_mean_of_networks_is_between_them() -> None:
+    networks = [train.origin({"a": 2}) for _ in range(2)]
+    heads = [network.head("a").weight.detach().clone() for network in networks]
+    found = train.mean(networks)
+    assert torch.equal(found.head("a").weight, (heads[0] + heads[1]) / 2)
+    assert not torch.equal(heads[0], heads[1])
+    assert torch.equal(found.encoder.words.weight, train.origin({"a": 2}).encoder.words.weight)
+
+
+def test_nothing_is_hidden_but_words() -> None:
+    draw = random.Random(3)
+    window = [101, *range(2000, 2200), 102]
+    hidden = train._masked(window, draw)
+    assert (hidden[0], hidden[-1], len(hidden)) == (101, 102, len(window))
+    changed = [new for old, new in zip(window, hidden, strict=True) if old != new]
+    assert set(changed) == {train.HIDDEN}
+    assert 10 <= len(changed) <= 35
 
 
 def test_the_origin_is_the_published_encoder_with_its_mean_as_embedding() -> None:
