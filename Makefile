@@ -12,7 +12,7 @@ WORKERS ?= 2
 SOURCES := pyproject.toml constraints.txt $(shell find hub/web/assets -type f ! -path '*/node_modules/*' 2>/dev/null)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check format bench train evaluate servers constraints clean
+.PHONY: help demo test check format bench train evaluate servers network constraints clean
 
 help: ## show this
 	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' Makefile
@@ -44,6 +44,9 @@ evaluate: $(VENV)/installed-train ## measure the model beside others and write i
 
 servers: $(VENV)/installed-dev ## say which servers the tests use; as root with apt, install what is missing
 	@$(BIN)/python -m tests.servers.install
+
+network: $(VENV)/installed-dev ## install a whole Bluesky network for its tests: 360 MB, two minutes
+	@$(BIN)/python -m tests.servers.bluesky
 
 # --- installation -----------------------------------------------------------------------------------------------
 

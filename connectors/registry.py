@@ -21,6 +21,7 @@ from connectors.base import RULES, Connector
 GROUP = "cem_hub.connectors"
 
 _CONNECTORS = {
+    "bluesky": "connectors.bluesky.connector:BlueskyConnector",
     "files": "connectors.files.connector:FilesConnector",
     "reddit": "connectors.reddit.connector:RedditConnector",
     "rest": "connectors.rest.connector:RestConnector",
