@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from typing import Any, ClassVar
 
@@ -98,8 +99,10 @@ class XConnector(Connector):
             told = [f"reads what is written to {handle}"] * config.mentions + told
             told += [f"replies as {handle}"]
         if self._client.bearer_token is not None:
-            read = self._client.usage().get("project_usage", 0)
-            told += [f"{read} posts read this month by the project"]
+            # Not every plan tells how much is used.
+            with suppress(BadPayload):
+                read = self._client.usage().get("project_usage", 0)
+                told += [f"{read} posts read this month by the project"]
         return ", ".join(told)
 
     @property
@@ -290,12 +293,10 @@ class XConnector(Connector):
             if isinstance(metrics, Mapping) and isinstance(metrics.get("tweet_count"), int):
                 spending = spending.with_account_posts(metrics["tweet_count"])
         if self._client.bearer_token is not None:
-            try:
+            # Where X does not tell, our own count must do.
+            with suppress(ConnectorError):
                 read = self._client.usage().get("project_usage")
-            except ConnectorError:
-                # Not every plan tells; then our own count must do.
-                read = None
-            spending = spending.as_counted_by_x(read) if isinstance(read, int) else spending
+                spending = spending.as_counted_by_x(read) if isinstance(read, int) else spending
         state["account"] = account
         self._spending = spending
         return spending

@@ -7,24 +7,15 @@ published stands in `breaches`. Users, posts and keys are invented.
 from __future__ import annotations
 
 import html
-import json
 import re
-import socket
-import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from itertools import count
-from queue import Empty, SimpleQueue
+from queue import SimpleQueue
 from typing import Any
-from urllib.parse import parse_qsl, urlsplit
-
-from oauthlib.oauth1.rfc5849 import signature
 
 from connectors.x.reading import id_at, time_of
-from tests.connectors.x.published import published
 
 NOW = datetime(2026, 3, 2, 12, 0, tzinfo=UTC)
 KEYS = {
@@ -102,7 +93,7 @@ class StandIn:
         self.direct_messages: list[dict[str, Any]] = []
         self.rules: list[dict[str, str]] = []
         self.gone: dict[str, str] = {}
-        self.usage: dict[str, Any] | None = None
+        self.usage: dict[str, Any] | None = {"project_usage": 0, "project_cap": 1000}
         self.requests: list[Request] = []
         self.breaches: list[str] = []
         self.exchanges = 0
@@ -237,9 +228,7 @@ class StandIn:
 
     def _usage(self, request: Request) -> Answer:
         if self.usage is None:
-            kind = f"{_PROBLEM}client-forbidden"
-            more = {"reason": "client-not-enrolled", "registration_url": "https://x.example/enrol"}
-            return error(403, kind, "Client Forbidden", "The plan does not tell.", **more)
+            return error(403, "about:blank", "Forbidden", "The plan does not tell.")
         return Answer(body={"data": self.usage})
 
     def _mentions(self, request: Request, number: str) -> Answer:
@@ -258,13 +247,9 @@ class StandIn:
             if scope == "recent" and name in request.params and time_of(request.params[name]) < oldest:
                 told = f"'{name}' must be a post id created after [{oldest:%Y-%m-%dT%H:%MZ}]."
                 return _invalid(name, request.params[name], told)
-        if (
-            scope == "recent"
-            and datetime.fromisoformat(request.params.get("start_time", "2026-03-02T00:00Z")) < oldest
-        ):
-            return _invalid(
-                "start_time", request.params["start_time"], "'start_time' must be on or after it."
-            )
+        start = request.params.get("start_time")
+        if scope == "recent" and start and datetime.fromisoformat(start) < oldest:
+            return _invalid("start_time", start, "'start_time' must be on or after seven days ago.")
         if request.params["query"].count("(") != request.params["query"].count(")"):
             told = "There were errors processing your request: missing ')' at the end."
             return _invalid("query", request.params["query"], told)
@@ -441,62 +426,6 @@ class StandIn:
         self.media[request.body["id"]]["alt_text"] = request.body["metadata"]["alt_text"]["text"]
         return Answer(body={"data": {"id": request.body["id"]}})
 
-    # Limits, keys and the contract --------------------------------------------------------------------------
-
-    def limits(self, request: Request) -> tuple[dict[str, str], bool]:
-        """The headers that tell of a limit, and whether it is used up. `remaining` counts down where set."""
-        name = re.sub(r"\d{3,}", "N", f"{request.method} {request.path}")
-        reset = str(int(self.now.timestamp()) + 600)
-        left = self.remaining.get(name, 300)
-        if name in self.remaining:
-            self.remaining[name] = max(0, left - 1)
-        shown = str(max(0, left - 1))
-        headers = {"x-rate-limit-limit": "300", "x-rate-limit-remaining": shown, "x-rate-limit-reset": reset}
-        return headers, left <= 0
-
-    def signed(self, method: str, target: str, authorization: str) -> bool | None:
-        """True by the account's keys, False by the app's bearer token, None where neither fits."""
-        if authorization == f"Bearer {BEARER}":
-            return False
-        if not authorization.startswith("OAuth "):
-            return None
-        given = dict(
-            signature.collect_parameters(
-                headers={"Authorization": authorization}, exclude_oauth_signature=False
-            )
-        )
-        if (given.get("oauth_consumer_key"), given.get("oauth_token")) != (
-            KEYS["consumer_key"],
-            KEYS["access_token"],
-        ):
-            return None
-        parts = urlsplit(target)
-        params = signature.collect_parameters(parts.query, headers={"Authorization": authorization})
-        base = signature.signature_base_string(
-            method,
-            # What is signed is the address at X, wherever the request is led to.
-            signature.base_string_uri(f"https://api.twitter.com{parts.path}"),
-            signature.normalize_parameters(params),
-        )
-        keys = KEYS["consumer_secret"], KEYS["access_token_secret"]
-        expected = signature.sign_hmac_sha1_with_client(base, _Secrets(*keys))
-        return True if expected == given.get("oauth_signature") else None
-
-    def compare(self, method: str, target: str, body: bytes, answer: Answer, content: bytes) -> None:
-        """Keep what is not as X publishes it."""
-        contract = published()
-        if contract is None or not self.check:
-            return
-        self.exchanges += 1
-        breaches = contract.wrong(method, target, body, answer.status, content, answer.content_type)
-        self.breaches += [f"{method} {target}: {each}" for each in breaches]
-
-
-@dataclass
-class _Secrets:
-    client_secret: str
-    resource_owner_secret: str
-
 
 def _invalid(name: str, value: str, told: str) -> Answer:
     errors = [{"parameters": {name: [value]}, "message": told}]
@@ -529,122 +458,3 @@ def _shortened(text: str, number: int) -> tuple[str, list[dict[str, Any]]]:
         return short
 
     return _LINK.sub(shorten, text), urls
-
-
-class _Handler(BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
-    x: StandIn
-
-    def do_GET(self) -> None:
-        self._serve("GET")
-
-    def do_POST(self) -> None:
-        self._serve("POST")
-
-    def _serve(self, method: str) -> None:
-        x = self.x
-        body = self.rfile.read(int(self.headers.get("content-length") or 0))
-        by_user = x.signed(method, self.path, self.headers.get("authorization", ""))
-        if by_user is None:
-            self._answer(method, body, error(401, "about:blank", "Unauthorized", "Unauthorized"), {})
-            return
-        parts = urlsplit(self.path)
-        content = json.loads(body) if body else None
-        request = Request(method, parts.path, dict(parse_qsl(parts.query)), content, by_user)
-        headers, used_up = x.limits(request)
-        if used_up:
-            x.requests.append(request)
-            answer = error(429, "about:blank", "Too Many Requests", "Too Many Requests")
-        elif parts.path == "/2/tweets/search/stream" and not any(
-            part in "GET /2/tweets/search/stream" for part, _ in x.answers
-        ):
-            x.requests.append(request)
-            self._stream()
-            return
-        else:
-            answer = x.handle(request)
-        if answer.cut:
-            self.connection.shutdown(socket.SHUT_RDWR)
-            self.close_connection = True
-            return
-        self._answer(method, body, answer, headers)
-
-    def _answer(self, method: str, body: bytes, answer: Answer, headers: dict[str, str]) -> None:
-        raw = answer.body if isinstance(answer.body, bytes) else json.dumps(_public(answer.body)).encode()
-        if not isinstance(answer.body, bytes):
-            # The document gives one status of success; X answers 201 to what it made.
-            shown = Answer(
-                200 if answer.status == 201 and method == "POST" and "rules" in self.path else answer.status,
-                None,
-                {},
-                answer.content_type,
-            )
-            self.x.compare(method, self.path, body, shown, raw)
-        self.send_response(answer.status)
-        sent = {"content-type": answer.content_type, "content-length": str(len(raw)), **headers}
-        for name, value in {**sent, **answer.headers}.items():
-            self.send_header(name, value)
-        self.end_headers()
-        self.wfile.write(raw)
-
-    def _stream(self) -> None:
-        x = self.x
-        x.streams += 1
-        self.send_response(200)
-        self.send_header("content-type", "application/json")
-        self.send_header("transfer-encoding", "chunked")
-        self.end_headers()
-        while True:
-            try:
-                line = x.lines.get(timeout=x.keep_alive_seconds)
-            except Empty:
-                line = b""
-            if line is None:
-                break
-            if line:
-                target = "/2/tweets/search/stream"
-                x.compare("GET", target, b"", Answer(), line)
-            try:
-                chunk = line + b"\r\n"
-                self.wfile.write(f"{len(chunk):x}\r\n".encode() + chunk + b"\r\n")
-                self.wfile.flush()
-            except OSError:
-                break
-        self.close_connection = True
-
-    def log_message(self, format: str, *args: Any) -> None:
-        """Tests are quiet."""
-
-
-def _public(value: Any) -> Any:
-    """Without what the stand-in keeps for itself."""
-    if isinstance(value, dict):
-        return {k: _public(v) for k, v in value.items() if k not in ("written", "media_ids")}
-    if isinstance(value, list):
-        return [_public(each) for each in value]
-    return value
-
-
-@contextmanager
-def running() -> Iterator[StandIn]:
-    """The stand-in on a free port of this machine; gone at the end. Raises where it broke the contract."""
-    x = StandIn()
-
-    class Server(ThreadingHTTPServer):
-        daemon_threads = True
-
-        def handle_error(self, request: Any, client_address: Any) -> None:
-            """A client that went away is part of the tests."""
-
-    server = Server(("127.0.0.1", 0), type("Handler", (_Handler,), {"x": x}))
-    x.url = f"http://127.0.0.1:{server.server_port}"
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-    thread.start()
-    try:
-        yield x
-    finally:
-        x.lines.put(None)
-        server.shutdown()
-        thread.join()
-        server.server_close()
-    assert not x.breaches, x.breaches

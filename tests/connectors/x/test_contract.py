@@ -16,7 +16,8 @@ from connectors.base import Connector, OutboundMessage
 from connectors.x import parse
 from connectors.x.parse import Account, View
 from tests.connectors.contract import ConnectorContract, Item, Vendor, reply
-from tests.connectors.x.standin import BEARER, KEYS, NOW, StandIn, running, user
+from tests.connectors.x.served import running
+from tests.connectors.x.standin import BEARER, KEYS, NOW, StandIn, user
 from tests.connectors.x.world import connector
 from tests.servers import free_port
 
