@@ -23,6 +23,7 @@ GROUP = "cem_hub.connectors"
 _CONNECTORS = {
     "bluesky": "connectors.bluesky.connector:BlueskyConnector",
     "files": "connectors.files.connector:FilesConnector",
+    "mastodon": "connectors.mastodon.connector:MastodonConnector",
     "reddit": "connectors.reddit.connector:RedditConnector",
     "rest": "connectors.rest.connector:RestConnector",
     "webhook": "connectors.webhook.connector:WebhookConnector",
