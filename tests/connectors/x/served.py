@@ -153,6 +153,7 @@ class _Handler(BaseHTTPRequestHandler):
     def _stream(self) -> None:
         x = self.x
         x.streams += 1
+        x.listening += 1
         self.send_response(200)
         self.send_header("content-type", "application/json")
         self.send_header("transfer-encoding", "chunked")
@@ -173,6 +174,7 @@ class _Handler(BaseHTTPRequestHandler):
                 self.wfile.flush()
             except OSError:
                 break
+        x.listening -= 1
         self.close_connection = True
 
     def log_message(self, format: str, *args: Any) -> None:

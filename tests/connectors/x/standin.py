@@ -100,6 +100,7 @@ class StandIn:
         self.answers: list[tuple[str, Answer]] = []
         self.lines: SimpleQueue[bytes | None] = SimpleQueue()
         self.streams = 0
+        self.listening = 0
         self.keep_alive_seconds = 0.02
         self.remaining: dict[str, int] = {}
         self.page_size = 100
