@@ -22,6 +22,7 @@ GROUP = "cem_hub.connectors"
 
 _CONNECTORS = {
     "bluesky": "connectors.bluesky.connector:BlueskyConnector",
+    "email": "connectors.email.connector:EmailConnector",
     "files": "connectors.files.connector:FilesConnector",
     "mastodon": "connectors.mastodon.connector:MastodonConnector",
     "reddit": "connectors.reddit.connector:RedditConnector",

@@ -1,1 +1,1 @@
-"""Mailboxes: IMAP in, SMTP out."""
+"""A mailbox: IMAP in, SMTP out."""

@@ -13,20 +13,27 @@ from collections.abc import Callable
 from pathlib import Path
 
 from tests.servers.browser import find_browser
+from tests.servers.dovecot import find_dovecot
 from tests.servers.postgres import find_postgres
 from tests.servers.redis import find_redis
 from tests.servers.unavailable import Unavailable
 
-# What each is called in Debian, and how to find it.
+# The packages of each in Debian, and how to find it.
 PARTS: dict[str, tuple[str, Callable[[], Path]]] = {
     "PostgreSQL": ("postgresql", find_postgres),
     "Redis": ("redis-server", find_redis),
+    "Dovecot": ("dovecot-imapd dovecot-lmtpd", find_dovecot),
     "browser": ("chromium", find_browser),
 }
 
 
 def main() -> None:
-    missing = [package for package, find in PARTS.values() if not _is_of_the_system(find)]
+    missing = [
+        package
+        for packages, find in PARTS.values()
+        if not _is_of_the_system(find)
+        for package in packages.split()
+    ]
     if missing and os.geteuid() == 0 and shutil.which("apt-get"):
         _install(missing)
     for name, (_, find) in PARTS.items():
