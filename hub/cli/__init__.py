@@ -10,6 +10,7 @@ from hub import __version__
 from hub.cli import (
     bench,
     channels,
+    connectors,
     customers,
     database,
     demo,
@@ -68,6 +69,7 @@ for module in (
     customers,
     policy,
     channels,
+    connectors,
     users,
     database,
     doctor,
