@@ -2,8 +2,8 @@
 
     python3 -m venv var/mastodon-mock && var/mastodon-mock/bin/pip install mastodon-mock==0.6.0
 
-It brings a web framework in versions of its own, so it is no dependency; `CEM_MASTODON_MOCK` names its program
-where it lies elsewhere. Without it these tests are left out, and say so.
+It brings a web framework in versions of its own, so it is no dependency; `CEM_MASTODON_MOCK` names its
+program where it lies elsewhere. Without it these tests are left out, and say so.
 """
 
 from __future__ import annotations
