@@ -20,6 +20,7 @@ from hub.customers.identities import resolve_authors
 from hub.customers.models import Customer
 from hub.database import nudge
 from hub.inbox.changes import apply_changes, lock_changed
+from hub.inbox.doubled import told_apart
 from hub.inbox.listening import becomes_conversation
 from hub.inbox.models import Reject
 from hub.inbox.storable import Change, raw, unstorable, unstorable_change
@@ -76,6 +77,7 @@ def receive(session: Session, channel_id: int, batch: Batch, now: datetime) -> R
 
     # Messages are locked before conversations, by everybody.
     touched = lock_changed(session, channel.id, changes)
+    messages = told_apart(session, channel.id, messages)
     fresh = _without_known(session, channel, messages)
     result.duplicates = len(messages) - len(fresh)
     for start in range(0, len(fresh), 500):
