@@ -16,8 +16,9 @@ from urllib.parse import parse_qsl, urlsplit
 
 from oauthlib.oauth1.rfc5849 import signature
 
+from tests.connectors.x.answers import Answer, error
 from tests.connectors.x.published import published
-from tests.connectors.x.standin import BEARER, KEYS, Answer, Request, StandIn, error
+from tests.connectors.x.standin import BEARER, KEYS, Request, StandIn
 
 
 @dataclass

@@ -9,13 +9,14 @@ from __future__ import annotations
 import html
 import re
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from itertools import count
 from queue import SimpleQueue
 from typing import Any
 
 from connectors.x.reading import id_at, time_of
+from tests.connectors.x.answers import PROBLEM, Answer, error, invalid, missing, shortened
 
 NOW = datetime(2026, 3, 2, 12, 0, tzinfo=UTC)
 KEYS = {
@@ -36,8 +37,6 @@ BRAND = {
         "listed_count": 3,
     },
 }
-_PROBLEM = "https://api.twitter.com/2/problems/"
-_LINK = re.compile(r"https?://\S+")
 _MENTION = re.compile(r"@(\w+)")
 
 
@@ -50,23 +49,6 @@ def user(number: int, username: str, name: str = "", followers: int = 7) -> dict
         "name": name or username.title(),
         "public_metrics": metrics,
     }
-
-
-def error(status: int, kind: str, title: str, detail: str, **more: Any) -> Answer:
-    """A problem as in RFC 7807, which is how X tells of errors."""
-    body = {"type": kind, "title": title, "detail": detail, "status": status, **more}
-    return Answer(status, body, content_type="application/problem+json")
-
-
-@dataclass
-class Answer:
-    """What is answered, or what is done instead: `cut` closes the connection, before or after the deed."""
-
-    status: int = 200
-    body: Any = None
-    headers: dict[str, str] = field(default_factory=dict)
-    content_type: str = "application/json"
-    cut: str = ""
 
 
 @dataclass
@@ -223,7 +205,7 @@ class StandIn:
 
     def _me(self, request: Request) -> Answer:
         if not request.user:
-            kind = f"{_PROBLEM}unsupported-authentication"
+            kind = f"{PROBLEM}unsupported-authentication"
             return error(403, kind, "Unsupported Authentication", "This endpoint needs a user context.")
         return Answer(body={"data": self.users["900"]})
 
@@ -247,13 +229,13 @@ class StandIn:
         for name in ("since_id", "until_id"):
             if scope == "recent" and name in request.params and time_of(request.params[name]) < oldest:
                 told = f"'{name}' must be a post id created after [{oldest:%Y-%m-%dT%H:%MZ}]."
-                return _invalid(name, request.params[name], told)
+                return invalid(name, request.params[name], told)
         start = request.params.get("start_time")
         if scope == "recent" and start and datetime.fromisoformat(start) < oldest:
-            return _invalid("start_time", start, "'start_time' must be on or after seven days ago.")
+            return invalid("start_time", start, "'start_time' must be on or after seven days ago.")
         if request.params["query"].count("(") != request.params["query"].count(")"):
             told = "There were errors processing your request: missing ')' at the end."
-            return _invalid("query", request.params["query"], told)
+            return invalid("query", request.params["query"], told)
         words = re.findall(r"\w+", request.params["query"].partition(") -is:")[0].lower())
         found = [post for post in self.posts.values() if all(w in post["text"].lower() for w in words)]
         return self._list(request, [post for post in found if time_of(post["id"]) > oldest or scope == "all"])
@@ -297,7 +279,7 @@ class StandIn:
             "media": [self.media[key] for key in sorted(keys)],
         }
         errors = [
-            _missing(each, "user", "author_id", "includes") for each in sorted(people & self.gone.keys())
+            missing(each, "user", "author_id", "includes") for each in sorted(people & self.gone.keys())
         ]
         beside = {"includes": {name: value for name, value in includes.items() if value}, "errors": errors}
         return {name: value for name, value in beside.items() if value}
@@ -306,7 +288,7 @@ class StandIn:
         asked = request.params["ids"].split(",")
         found = [self.posts[each] for each in asked if each in self.posts and each not in self.gone]
         errors = [
-            _missing(each, "tweet", "ids", "data", self.gone.get(each, "resource-not-found"))
+            missing(each, "tweet", "ids", "data", self.gone.get(each, "resource-not-found"))
             for each in asked
             if each not in self.posts or each in self.gone
         ]
@@ -316,7 +298,7 @@ class StandIn:
 
     def _publish(self, request: Request) -> Answer:
         if not request.user:
-            return error(403, f"{_PROBLEM}unsupported-authentication", "Unsupported", "Needs a user context.")
+            return error(403, f"{PROBLEM}unsupported-authentication", "Unsupported", "Needs a user context.")
         text = request.body.get("text", "")
         parent = self.posts.get(request.body.get("reply", {}).get("in_reply_to_tweet_id", ""))
         if parent is None or parent["id"] in self.gone:
@@ -327,8 +309,8 @@ class StandIn:
             return error(403, "about:blank", "Forbidden", told)
         media_ids = request.body.get("media", {}).get("media_ids", [])
         if any(each not in self.media for each in media_ids):
-            return _invalid("media.media_ids", media_ids[0], "Your media IDs are invalid.")
-        shown, urls = _shortened(text, next(self._ids))
+            return invalid("media.media_ids", media_ids[0], "Your media IDs are invalid.")
+        shown, urls = shortened(text, next(self._ids))
         author = self.users[parent["author_id"]]["username"]
         number = self.post(
             self.users["900"],
@@ -343,7 +325,7 @@ class StandIn:
 
     def _dm_events(self, request: Request, conversation: str = "") -> Answer:
         if not request.user:
-            return error(403, f"{_PROBLEM}unsupported-authentication", "Unsupported", "Needs a user context.")
+            return error(403, f"{PROBLEM}unsupported-authentication", "Unsupported", "Needs a user context.")
         found = [
             each
             for each in self.direct_messages
@@ -375,7 +357,7 @@ class StandIn:
         errors = []
         for rule in request.body["add"]:
             if rule["value"].count("(") != rule["value"].count(")"):
-                kind = f"{_PROBLEM}invalid-rules"
+                kind = f"{PROBLEM}invalid-rules"
                 errors.append(
                     {"type": kind, "title": "Invalid Rule", "detail": f"Missing ')' in {rule['value']}"}
                 )
@@ -426,36 +408,3 @@ class StandIn:
     def _describe(self, request: Request) -> Answer:
         self.media[request.body["id"]]["alt_text"] = request.body["metadata"]["alt_text"]["text"]
         return Answer(body={"data": {"id": request.body["id"]}})
-
-
-def _invalid(name: str, value: str, told: str) -> Answer:
-    errors = [{"parameters": {name: [value]}, "message": told}]
-    detail = "One or more parameters to your request was invalid."
-    return error(400, f"{_PROBLEM}invalid-request", "Invalid Request", detail, errors=errors)
-
-
-def _missing(
-    number: str, kind: str, parameter: str, section: str, problem: str = "resource-not-found"
-) -> dict[str, Any]:
-    return {
-        "type": f"{_PROBLEM}{problem}",
-        "title": "Not Found Error" if problem == "resource-not-found" else "Authorization Error",
-        "detail": f"Could not find {kind} with {parameter}: [{number}].",
-        "parameter": parameter,
-        "value": number,
-        "resource_id": number,
-        "resource_type": kind,
-        "section": section,
-    }
-
-
-def _shortened(text: str, number: int) -> tuple[str, list[dict[str, Any]]]:
-    """Every link behind an address of X's own."""
-    urls: list[dict[str, Any]] = []
-
-    def shorten(found: re.Match[str]) -> str:
-        short = f"https://t.co/a{number}b{len(urls)}"
-        urls.append({"start": 0, "end": 1, "url": short, "expanded_url": found[0]})
-        return short
-
-    return _LINK.sub(shorten, text), urls

@@ -25,7 +25,8 @@ from connectors.base import (
 from connectors.x.connector import XConnector
 from connectors.x.reading import id_at, time_of
 from connectors.x.settings import XConfig
-from tests.connectors.x.standin import BEARER, KEYS, NOW, Answer, StandIn, error, user
+from tests.connectors.x.answers import Answer, error
+from tests.connectors.x.standin import BEARER, KEYS, NOW, StandIn, user
 from tests.connectors.x.world import connector, fetched, texts
 
 PROBLEMS = "https://api.twitter.com/2/problems/"

@@ -22,7 +22,8 @@ from connectors.base import (
 )
 from connectors.x.connector import XConnector
 from connectors.x.settings import XConfig
-from tests.connectors.x.standin import BEARER, KEYS, NOW, Answer, StandIn, error, user
+from tests.connectors.x.answers import Answer, error
+from tests.connectors.x.standin import BEARER, KEYS, NOW, StandIn, user
 from tests.connectors.x.world import connector, fetched
 from tests.servers import free_port
 

@@ -13,7 +13,8 @@ import pytest
 from connectors.base import AuthExpired, BadPayload, Batch, Deleted, InboundMessage, Rejected, RetryLater
 from connectors.x.connector import XConnector
 from connectors.x.settings import XConfig
-from tests.connectors.x.standin import BEARER, KEYS, Answer, StandIn, error
+from tests.connectors.x.answers import Answer, error
+from tests.connectors.x.standin import BEARER, KEYS, StandIn
 from tests.connectors.x.world import connector
 from tests.servers import wait_until
 
