@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import base64
+import struct
 import time
 from datetime import UTC, datetime
 from email.message import EmailMessage
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -12,18 +15,20 @@ from hypothesis import strategies as st
 
 from connectors.base import InboundMessage, Rejected
 from connectors.mime import parse_mail
+from connectors.mime_parts import PGP_NOTE, SMIME_NOTE
+from connectors.tnef import files_in
 
 NOW = datetime(2026, 3, 4, 12, 0, tzinfo=UTC)
 FROM = b"From: ida@example.com\nSubject: Hello\n"
 SECONDS_AT_MOST = 20
 
 
-def read(raw: bytes, max_body_bytes: int = 1_000_000) -> InboundMessage | Rejected:
-    return parse_mail(raw, where="mail.eml", now=NOW, max_body_bytes=max_body_bytes)
+def read(raw: bytes, max_body_bytes: int = 1_000_000, **rules: Any) -> InboundMessage | Rejected:
+    return parse_mail(raw, where="mail.eml", now=NOW, max_body_bytes=max_body_bytes, **rules)
 
 
-def message(raw: bytes, max_body_bytes: int = 1_000_000) -> InboundMessage:
-    found = read(raw, max_body_bytes)
+def message(raw: bytes, max_body_bytes: int = 1_000_000, **rules: Any) -> InboundMessage:
+    found = read(raw, max_body_bytes, **rules)
     assert isinstance(found, InboundMessage), found
     return found
 
@@ -209,6 +214,134 @@ def test_a_mail_of_pictures_only_is_a_message() -> None:
     found = message(b"From: a@b.example\n" + multipart("mixed", b"Content-Type: image/png\n\nx"))
     assert found.text == ""
     assert [a.name for a in found.attachments] == ["image.png"]
+
+
+def attachments(*parts: bytes, max_attachment_bytes: int = 1_000) -> list[tuple[str, str, bytes | None]]:
+    found = message(FROM + multipart("mixed", *parts), max_attachment_bytes=max_attachment_bytes)
+    return [(a.name, a.content_type, a.content) for a in found.attachments]
+
+
+def test_attachments_carry_what_they_hold_up_to_a_limit() -> None:
+    small, large = (
+        b"Content-Type: text/csv; name=a.csv\nContent-Transfer-Encoding: base64\n\n" + text
+        for text in (b"YSxi", b"YSxi" * 400)
+    )
+    assert attachments(b"\nhi", small, large) == [("a.csv", "text/csv", b"a,b"), ("a.csv", "text/csv", None)]
+    assert attachments(small, max_attachment_bytes=0) == [("a.csv", "text/csv", None)]
+
+
+def test_an_attachment_of_30_megabytes_is_read() -> None:
+    part = b"Content-Type: video/mp4; name=film.mp4\nContent-Transfer-Encoding: base64\n\n"
+    raw = FROM + multipart("mixed", b"\nSee the film.", part + base64.encodebytes(bytes(30_000_000)))
+    found = message(raw, max_attachment_bytes=30_000_000)
+    assert (found.text.strip(), len(found.attachments[0].content or b"")) == ("See the film.", 30_000_000)
+
+
+def test_a_picture_inside_the_html_is_known_by_its_mark() -> None:
+    raw = FROM + multipart(
+        "related",
+        b"Content-Type: text/html\n\n<img src=cid:a@b>",
+        b"Content-Type: image/png\nContent-ID: <a@b>\n\nx",
+        b"Content-Type: application/pdf\nContent-ID: <c@d>\n\nx",
+    )
+    assert [a.content_id for a in message(raw).attachments] == ["a@b", None]
+
+
+def test_a_mail_within_a_mail_is_a_file() -> None:
+    [(name, kind, content)] = attachments(b"Content-Type: message/rfc822\n\nSubject: Hi\n\ntheirs", b"\nmine")
+    assert (name, kind) == ("Hi.eml", "message/rfc822")
+    assert content is not None
+    assert content.startswith(b"Subject: Hi")
+
+
+def tnef(*attributes: tuple[int, bytes]) -> bytes:
+    head = b"\x78\x9f\x3e\x22\x01\x00"
+    return head + b"".join(struct.pack("<BII", 2, kind, len(v)) + v + b"\x00\x00" for kind, v in attributes)
+
+
+WHOLE = tnef(
+    (0x69002, b"\x01"), (0x18010, b"list.csv\x00"), (0x6800F, b"a,b"), (0x69002, b""), (0x6800F, b"z")
+)
+
+
+@pytest.mark.parametrize(
+    ("raw", "files"),
+    [
+        (WHOLE, [("list.csv", "text/csv", b"a,b"), ("attachment-2", "application/octet-stream", b"z")]),
+        (WHOLE[:-3], [("list.csv", "text/csv", b"a,b")]),
+        (b"anything", []),
+        (b"", []),
+    ],
+)
+def test_files_are_taken_out_of_a_winmail_dat(raw: bytes, files: list[tuple[str, str, bytes]]) -> None:
+    part = b"Content-Type: application/ms-tnef; name=winmail.dat\nContent-Transfer-Encoding: base64\n\n"
+    found = attachments(b"\nhi", part + base64.b64encode(raw))
+    assert found == [("winmail.dat", "application/ms-tnef", raw), *files]
+
+
+@given(st.binary(max_size=200))
+def test_no_winmail_dat_raises(rest: bytes) -> None:
+    list(files_in(WHOLE[:10] + rest))
+
+
+@pytest.mark.parametrize(
+    ("calendar", "text"),
+    [
+        (
+            b"METHOD:REQUEST\nSUMMARY:Call\\, at\n  last\n"
+            b"DTSTART;TZID=Europe/Berlin:20260304T103000\nLOCATION:R 2",
+            "[Invitation: Call, at last, 2026-03-04 10:30 Europe/Berlin, R 2]",
+        ),
+        (b"METHOD:CANCEL\nSUMMARY:Call\nDTSTART:20260304T103000Z", "[Cancelled: Call, 2026-03-04 10:30 UTC]"),
+        (b"SUMMARY:Fair\nDTSTART;VALUE=DATE:20260304", "[Calendar entry: Fair, 2026-03-04]"),
+        (
+            b"DTSTART:19701025T030000\nSUMMARY:Call\nDTSTART:20260304T103000",
+            "[Calendar entry: Call, 2026-03-04 10:30]",
+        ),
+        (b"BEGIN:VCALENDAR", ""),
+    ],
+)
+def test_an_invitation_without_words_says_what_it_is(calendar: bytes, text: str) -> None:
+    part = b"Content-Type: text/calendar\n\n" + calendar
+    assert message(FROM + multipart("mixed", part)).text == text
+    assert message(FROM + multipart("mixed", b"\nSee you", part)).text == "See you"
+
+
+@pytest.mark.parametrize(
+    ("raw", "note"),
+    [
+        (
+            multipart(
+                "encrypted",
+                b"Content-Type: application/pgp-encrypted\n\nVersion: 1",
+                b"Content-Type: application/octet-stream\n\nx",
+            ),
+            PGP_NOTE,
+        ),
+        (b"Content-Type: application/pkcs7-mime; smime-type=enveloped-data\n\nx", SMIME_NOTE),
+        (
+            multipart("signed", b"\nsigned words", b"Content-Type: application/pgp-signature\n\nx"),
+            "signed words",
+        ),
+    ],
+)
+def test_what_is_sealed_says_so(raw: bytes, note: str) -> None:
+    found = message(FROM + raw)
+    assert found.text == note
+    assert found.attachments
+
+
+def test_a_whole_mail_may_lack_its_end() -> None:
+    raw = FROM + multipart("mixed", b"\nhi")[:-7]
+    assert message(raw, whole=True).text == "hi"
+    assert message(FROM + b"Content-Type: multipart/mixed; boundary=b\n\nhi", whole=True).text == "hi"
+
+
+def test_a_fingerprint_is_of_the_words_and_not_of_the_way() -> None:
+    one = message(b"Received: by a\n" + FROM + b"\nhi\nyou\n").fingerprint
+    assert one == message(b"Received: by b\n" + FROM.replace(b"\n", b"\r\n") + b"\r\nhi\r\nyou").fingerprint
+    assert one != message(FROM + b"\nhi\nthou\n").fingerprint
+    assert one != message(FROM.replace(b"Hello", b"Hallo") + b"\nhi\nyou\n").fingerprint
 
 
 @pytest.mark.parametrize(

@@ -90,6 +90,10 @@ service lmtp {{
 }}
 service anvil {{
   chroot =
+  # Nobody waits longer here for having been refused before.
+  unix_listener anvil-auth-penalty {{
+    mode = 0
+  }}
 }}
 service stats {{
   chroot =

@@ -49,13 +49,12 @@ def mail(
 
 def email(dovecot: Dovecot | Proxy | None = None, user: str = "", **settings: Any) -> EmailConnector:
     """A connector at that mailbox, or at the line before it."""
-    found: dict[str, Any] = {"address": ADDRESS, "timeout_seconds": 5, **settings}
+    found: dict[str, Any] = {"address": ADDRESS, "user": user, "timeout_seconds": 5, **settings}
     if dovecot is not None:
         found = {
             "imap_host": "127.0.0.1",
             "imap_port": dovecot.port if isinstance(dovecot, Proxy) else dovecot.imap_port,
             "imap_security": "none",
-            "user": user,
             "password": PASSWORD,
             **found,
         }
