@@ -160,7 +160,11 @@ class BlueskyClient:
         if self._client is not None:
             return self._client
         request = Request(
-            timeout=self._timeout_seconds, verify=_tls(), event_hooks={"response": [self._note_limits]}
+            timeout=self._timeout_seconds,
+            verify=_tls(),
+            # Servers hang up after five quiet seconds: what is sent just then would have an unknown outcome.
+            limits=httpx.Limits(keepalive_expiry=2),
+            event_hooks={"response": [self._note_limits]},
         )
         client = Client(self._service_url, request=request)
         client.on_session_change(self._keep_session)

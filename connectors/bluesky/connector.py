@@ -22,7 +22,9 @@ from connectors.base import (
     InboundMessage,
     Item,
     OutboundMessage,
+    OutcomeUnknown,
     Refused,
+    RetryLater,
     Sent,
 )
 from connectors.bluesky import outgoing, parse, richtext
@@ -242,20 +244,21 @@ class BlueskyConnector(Connector):
         return Sent(uri)
 
     def find_sent(self, message: OutboundMessage) -> Sent | None:
-        """Ask our own server for the record that this reply would be."""
-        client = self._way_out()
+        """Ask our own server for the record that this reply would be. Raises: AuthExpired, OutcomeUnknown."""
+        if self._client is None:
+            raise OutcomeUnknown("This channel has no account; set handle and app_password.")
         try:
-            found = client.get(
+            found = self._client.get(
                 "com.atproto.repo.getRecord",
-                repo=client.did,
+                repo=self._client.did,
                 collection=parse.POSTS,
                 rkey=outgoing.record_key(message),
             )
-        except BadPayload as error:
-            if error_name(error.__cause__) != "RecordNotFound":
-                raise Refused(str(error)) from error
-            return None
-        return Sent(str(found.get("uri") or outgoing.uri_of(client.did, message)))
+        except (BadPayload, RetryLater) as error:
+            if error_name(error.__cause__) == "RecordNotFound":
+                return None
+            raise OutcomeUnknown(f"Bluesky does not say whether it has this reply: {error}") from error
+        return Sent(str(found.get("uri") or outgoing.uri_of(self._client.did, message)))
 
     def close(self) -> None:
         """Give the connections back; the session stays for the next connector."""

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from datetime import datetime
 from typing import Any
 
 import pytest
@@ -24,7 +25,7 @@ def connector(peer: Peer) -> BlueskyConnector:
     return connected(peer, terms=["acme tea"])
 
 
-def connected(peer: Peer, **settings: Any) -> BlueskyConnector:
+def connected(peer: Peer, clock: Callable[[], datetime] = lambda: NOW, **settings: Any) -> BlueskyConnector:
     """A connector of the peer's account."""
     config = {
         "handle": HANDLE,
@@ -35,4 +36,4 @@ def connected(peer: Peer, **settings: Any) -> BlueskyConnector:
         "timeout_seconds": 2,
         **settings,
     }
-    return BlueskyConnector(BlueskyConfig.model_validate(config), lambda: NOW)
+    return BlueskyConnector(BlueskyConfig.model_validate(config), clock)

@@ -9,17 +9,20 @@ from __future__ import annotations
 import base64
 import json
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from queue import Queue
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 from websockets.exceptions import ConnectionClosed
+from websockets.http11 import Request, Response
 from websockets.sync.server import Server, ServerConnection, serve
+from websockets.typing import Subprotocol
 
 ME, HANDLE, PASSWORD = "did:plc:brand", "brand.example", "abcd-efgh-ijkl-mnop"
 NOW = datetime(2026, 3, 2, 12, 0, tzinfo=UTC)
@@ -192,7 +195,13 @@ def running_peer() -> Iterator[Peer]:
 
     http = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     peer.url = f"http://127.0.0.1:{http.server_port}"
-    with serve(lambda connection: _speak(peer, connection), "127.0.0.1", 0) as stream:
+    with serve(
+        lambda connection: _speak(peer, connection),
+        "127.0.0.1",
+        0,
+        select_subprotocol=_first_subprotocol,
+        process_request=lambda connection, request: _asked(peer, connection, request),
+    ) as stream:
         peer.stream_url = f"ws://127.0.0.1:{_port(stream)}/subscribe"
         threads = [
             threading.Thread(target=http.serve_forever, kwargs={"poll_interval": 0.01}),
@@ -211,9 +220,18 @@ def running_peer() -> Iterator[Peer]:
             http.server_close()
 
 
+def _first_subprotocol(connection: ServerConnection, offered: Sequence[Subprotocol]) -> Subprotocol | None:
+    return offered[0] if offered else None
+
+
+def _asked(peer: Peer, connection: ServerConnection, request: Request) -> Response | None:
+    """An address that ends in `/refused/STATUS` is answered so; any other opens the stream."""
+    peer.subscribed.append(request.path)
+    status = request.path.partition("/refused/")[2].partition("?")[0]
+    return connection.respond(HTTPStatus(int(status)), "") if status else None
+
+
 def _speak(peer: Peer, connection: ServerConnection) -> None:
-    assert connection.request is not None
-    peer.subscribed.append(connection.request.path)
     try:
         while (frame := peer.frames.get()) is not None:
             connection.send(frame)

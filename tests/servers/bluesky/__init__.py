@@ -85,6 +85,7 @@ def bluesky_network() -> Iterator[BlueskyNetwork]:
                 "TMPDIR": str(folder),
             },
             cwd=FOLDER,
+            deadline_seconds=300,  # seconds by itself, minutes on a machine with much else to do
         )
         with process:
             told = re.search(r"ready (\{.*\})", process.output())
