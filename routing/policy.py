@@ -24,6 +24,7 @@ from pydantic import (
 from routing.calendars import Calendar, HolidaySource, Interval
 from routing.located_yaml import Problem, read_yaml
 from routing.policy_problems import ALWAYS, contradictions, field_problems
+from routing.query import parse_query
 from sentiment.types import IntentLabel, SentimentLabel
 
 _DURATION = re.compile(r"(?:(\d{1,4})d)?\s*(?:(\d{1,5})h)?\s*(?:(\d{1,6})m)?\s*(?:(\d{1,8})s)?")
@@ -81,7 +82,13 @@ def _check_time_zone(value: str) -> str:
     return value
 
 
+def _check_query(value: str) -> str:
+    parse_query(value)
+    return value
+
+
 Name = Annotated[str, Field(min_length=1, max_length=40)]
+QueryText = Annotated[str, AfterValidator(_check_query), Field(max_length=4000)]
 Factor = Annotated[float, Field(ge=0.01, le=1000)]
 Share = Annotated[float, Field(ge=0, le=1)]
 Currency = Annotated[str, Field(pattern="^[A-Z]{3}$")]
@@ -198,6 +205,26 @@ class Rule(_Part):
     """Target by tier, with a default for everybody else."""
 
 
+class WhenOverheard(When):
+    """Conditions on what nobody wrote to the brand, all of which must hold."""
+
+    query: QueryText | None = None
+    """A boolean query, as docs/queries.md tells it."""
+    known_customer: bool | None = None
+    """Whether the CRM has its author, or they have spoken with us."""
+    expects_reply: bool | None = None
+    """Whether the model is sure that somebody should answer: a question, or a call for help."""
+
+
+class ListeningRule(_Part):
+    """What becomes of an overheard message."""
+
+    name: Name
+    when: WhenOverheard = WhenOverheard()
+    then: Literal["conversation", "count"]
+    """A conversation has a place in the queue; what is only counted is in every report."""
+
+
 class SpendBand(_Part):
     """The customers who spend most."""
 
@@ -264,6 +291,8 @@ class Policy(_Part):
     """Loyalty tiers, the best first."""
     calendars: dict[Name, CalendarRules] = {}
     policies: Annotated[tuple[Rule, ...], Field(min_length=1)]
+    listening: tuple[ListeningRule, ...] = ()
+    """What becomes of overheard messages, tried from top to bottom; what matches none is only counted."""
     weights: Weights = Weights()
     handling: Handling
     assignment: Assignment = Assignment()

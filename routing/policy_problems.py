@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import timedelta
 from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any
@@ -13,7 +13,7 @@ from pydantic import ValidationError
 from routing.located_yaml import Document, Path, Problem
 
 if TYPE_CHECKING:
-    from routing.policy import CalendarRules, Policy, Rule
+    from routing.policy import CalendarRules, ListeningRule, Policy, Rule
 
 # Names that a policy may use without defining them.
 ALWAYS = "always"
@@ -53,16 +53,11 @@ def contradictions(policy: Policy) -> Iterator[tuple[Path, str]]:
     yield from _in_tiers(policy)
     for name, rules in policy.calendars.items():
         yield from _in_calendar(("calendars", name), rules)
-    first_use: dict[str, int] = {}
+    yield from _in_order("policies", policy.policies, policy)
+    yield from _in_order("listening", policy.listening, policy)
     for index, rule in enumerate(policy.policies):
-        before = first_use.setdefault(rule.name, index)
-        if before != index:
-            yield ("policies", index, "name"), f"{rule.name!r} is already the name of policies[{before}]"
         yield from _in_rule(("policies", index), rule, policy)
     *others, last = policy.policies
-    for index, rule in enumerate(others):
-        if rule.when.matches_all:
-            yield ("policies", index), "has no conditions, so that no policy after it is ever used"
     if not last.when.matches_all:
         path = ("policies", len(others), "when")
         yield path, "the last policy must be for everybody: leave out its conditions"
@@ -97,10 +92,22 @@ def _in_calendar(path: Path, rules: CalendarRules) -> Iterator[tuple[Path, str]]
         yield (*path, "holidays", "subdivision"), message
 
 
+def _in_order(part: str, rules: Sequence[Rule | ListeningRule], policy: Policy) -> Iterator[tuple[Path, str]]:
+    """Of rules of which the first that matches decides."""
+    one = "policy" if part == "policies" else "rule"
+    first_use: dict[str, int] = {}
+    for index, rule in enumerate(rules):
+        before = first_use.setdefault(rule.name, index)
+        if before != index:
+            yield (part, index, "name"), f"{rule.name!r} is already the name of {part}[{before}]"
+        if rule.when.matches_all and index < len(rules) - 1:
+            yield (part, index), f"has no conditions, so that no {one} after it is ever used"
+        for position, tier in enumerate(rule.when.tier or ()):
+            if tier not in policy.tiers:
+                yield (part, index, "when", "tier", position), _no_such("tier", tier, policy.tiers)
+
+
 def _in_rule(path: Path, rule: Rule, policy: Policy) -> Iterator[tuple[Path, str]]:
-    for index, tier in enumerate(rule.when.tier or ()):
-        if tier not in policy.tiers:
-            yield (*path, "when", "tier", index), _no_such("tier", tier, policy.tiers)
     if rule.calendar not in (*policy.calendars, ALWAYS):
         yield (*path, "calendar"), _no_such("calendar", rule.calendar, (*policy.calendars, ALWAYS))
     rules = policy.calendars.get(rule.calendar)

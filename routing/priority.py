@@ -19,7 +19,7 @@ def prioritise(facts: Facts, waiting_since: datetime, policy: Policy) -> Priorit
     """
     threshold = policy.weights.confidence_threshold
     tier = policy.known_tier(facts.tier)
-    rule = next(rule for rule in policy.policies if _matches(rule.when, facts, tier, threshold))
+    rule = next(rule for rule in policy.policies if holds(rule.when, facts, tier, threshold))
     target = _target(rule, facts, tier)
     calendar = policy.calendar(rule.calendar)
     due_at = calendar.deadline(waiting_since, target)
@@ -36,7 +36,8 @@ def prioritise(facts: Facts, waiting_since: datetime, policy: Policy) -> Priorit
     )
 
 
-def _matches(when: When, facts: Facts, tier: str | None, threshold: float) -> bool:
+def holds(when: When, facts: Facts, tier: str | None, threshold: float) -> bool:
+    """Whether all conditions hold; `tier` as the policy spells it."""
     analysis = facts.analysis
     return (
         (when.channel is None or facts.channel in when.channel)
@@ -44,11 +45,11 @@ def _matches(when: When, facts: Facts, tier: str | None, threshold: float) -> bo
         and (when.tier is None or tier in when.tier)
         and _at_least(facts.spend_percentile, when.spend_percentile_at_least)
         and _at_least(facts.followers, when.followers_at_least)
-        and (when.sentiment is None or _sure_sentiment(analysis, threshold) in when.sentiment)
-        and (when.language is None or _sure_language(analysis, threshold) in when.language)
+        and (when.sentiment is None or sure_sentiment(analysis, threshold) in when.sentiment)
+        and (when.language is None or sure_language(analysis, threshold) in when.language)
         and (
             when.intent is None
-            or any(intent.label in when.intent for intent in _sure_intents(analysis, threshold))
+            or any(intent.label in when.intent for intent in sure_intents(analysis, threshold))
         )
     )
 
@@ -57,17 +58,20 @@ def _at_least(value: float | None, bound: float | None) -> bool:
     return bound is None or (value is not None and value >= bound)
 
 
-def _sure_sentiment(analysis: Analysis | None, threshold: float) -> SentimentLabel | None:
+def sure_sentiment(analysis: Analysis | None, threshold: float) -> SentimentLabel | None:
+    """The sentiment, where the model is as sure as `threshold`."""
     sure = analysis is not None and analysis.sentiment.confidence >= threshold
     return analysis.sentiment.label if analysis is not None and sure else None
 
 
-def _sure_language(analysis: Analysis | None, threshold: float) -> str | None:
+def sure_language(analysis: Analysis | None, threshold: float) -> str | None:
+    """The language's code, where the model is as sure as `threshold`."""
     sure = analysis is not None and analysis.language_confidence >= threshold
     return analysis.language if analysis is not None and sure else None
 
 
-def _sure_intents(analysis: Analysis | None, threshold: float) -> Iterable[Intent]:
+def sure_intents(analysis: Analysis | None, threshold: float) -> Iterable[Intent]:
+    """The intents of which the model is as sure as `threshold`."""
     return [i for i in analysis.intents if i.confidence >= threshold] if analysis is not None else []
 
 
@@ -77,7 +81,7 @@ def _target(rule: Rule, facts: Facts, tier: str | None) -> timedelta:
 
 
 def _work_seconds(analysis: Analysis | None, handling: Handling, threshold: float) -> int:
-    known = (handling.by_intent.get(intent.label) for intent in _sure_intents(analysis, threshold))
+    known = (handling.by_intent.get(intent.label) for intent in sure_intents(analysis, threshold))
     expected = max((duration for duration in known if duration is not None), default=handling.default)
     return math.ceil(expected.total_seconds() * handling.factor)
 

@@ -126,7 +126,7 @@ def take(session: Session, conversation: Conversation, *, user: User, now: datet
         owner = session.get_one(User, conversation.owner_id)
         raise Conflict(f"{owner.name} has this conversation")
     _own(conversation, user, now)
-    _activity(session, conversation, f"{user.name} took it", user, now)
+    add_activity(session, conversation, f"{user.name} took it", user, now)
     nudge(session, "plan")
 
 
@@ -138,7 +138,7 @@ def release(
         return
     conversation.owner_id = conversation.owned_since = None
     conversation.updated_at = now
-    _activity(
+    add_activity(
         session,
         conversation,
         f"Given back: {why}" if user is None else f"{user.name} gave it back",
@@ -168,7 +168,7 @@ def set_status(
     change_status(session, conversation, status, now, snoozed_until)
     place(session, [conversation], active_policy(session), now)
     who = user.name if user else "The hub"
-    _activity(session, conversation, f"{who}: {_words(before)} → {_words(status)}", user, now)
+    add_activity(session, conversation, f"{who}: {_words(before)} → {_words(status)}", user, now)
 
 
 def _written_before(
@@ -190,9 +190,10 @@ def _own(conversation: Conversation, user: User, now: datetime) -> None:
     conversation.updated_at = now
 
 
-def _activity(
+def add_activity(
     session: Session, conversation: Conversation, text: str, user: User | None, now: datetime
 ) -> None:
+    """Write a line into the thread that says what happened, by whom; None: by the hub itself."""
     session.add(
         Message(
             channel_id=conversation.channel_id,

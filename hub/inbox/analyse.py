@@ -15,6 +15,7 @@ from hub.conversations.analysis import failed, to_row
 from hub.conversations.models import Conversation, Message
 from hub.conversations.quoting import is_reply, own_words
 from hub.database import nudge
+from hub.listening.rules import hear
 from hub.policies.service import active_policy
 from hub.queue.service import FOR_PLACING, place
 from hub.runtime import Hub
@@ -56,6 +57,7 @@ def analyse(hub: Hub) -> int:
             message.analysed_at = now
             done.append(message)
         session.flush()
+        hear(session, done, now)
         place_read(session, done)
     return len(claimed)
 

@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, fields, replace
 from datetime import datetime
 from hashlib import sha256
 
-from sqlalchemy import or_, select
+from sqlalchemy import select
 from sqlalchemy.exc import IntegrityError, OperationalError
 from sqlalchemy.orm import Session
 
@@ -21,7 +21,6 @@ from hub.customers.models import Customer
 from hub.database import nudge
 from hub.inbox.changes import apply_changes, lock_changed
 from hub.inbox.doubled import told_apart
-from hub.inbox.listening import becomes_conversation
 from hub.inbox.models import Reject
 from hub.inbox.storable import Change, raw, unstorable, unstorable_change
 from hub.inbox.threads import REFERENCES, Threads, messages_named
@@ -167,7 +166,6 @@ def _store(
             strict=True,
         )
     )
-    known = _known_customers(session, [each.id for each in customers.values()])
     threads = Threads(session, channel, fresh, set(customers.values()), now, also)
     unmatched = 0
     stored: list[_Stored] = []
@@ -182,14 +180,10 @@ def _store(
             unmatched += 1
             continue
         threads.remember(item, conversation)
-        counts = becomes_conversation(
-            item,
-            customer_is_known=customer is not None and customer.id in known,
-            conversation_exists=not conversation.listening,
-        )
+        # What was overheard has a model read it first, and then the policy's rules (hub.listening.rules).
+        counts = item.addressed or not conversation.listening
         if counts:
             conversation.listening = False
-            known.update({customer.id} if customer is not None else ())
         stored.append(_Stored(item, _message(session, channel, item, now), conversation, counts))
     session.flush()
     for each in stored:
@@ -227,20 +221,6 @@ def _authors(session: Session, authors: Sequence[Author | None], now: datetime) 
             # Another channel, or an import, met one of them for the first time just now: look again.
             lost = error
     raise lost
-
-
-def _known_customers(session: Session, ids: Sequence[int]) -> set[int]:
-    """Which of these the CRM has, or have spoken with us."""
-    spoke = select(Conversation.id).where(
-        Conversation.customer_id == Customer.id, Conversation.listening.is_(False)
-    )
-    return set(
-        session.scalars(
-            select(Customer.id).where(
-                Customer.id.in_(ids), or_(Customer.external_id.is_not(None), spoke.exists())
-            )
-        )
-    )
 
 
 def _parent(item: InboundMessage, ids: Mapping[str, int]) -> int | None:

@@ -379,7 +379,10 @@ def test_the_guide_explains_every_field() -> None:
 
 
 def test_the_examples_of_the_guide_are_right() -> None:
-    calendars, policies = re.findall(r"```yaml\n(.*?)```", GUIDE.read_text(), flags=re.DOTALL)
+    calendars, policies, listening = re.findall(r"```yaml\n(.*?)```", GUIDE.read_text(), flags=re.DOTALL)
     rest = SMALL[SMALL.index("  - name: Rest") :]
-    policy = read_policy("time_zone: UTC\ncurrency: EUR\ntiers: [platinum]\n" + calendars + policies + rest)
+    policy = read_policy(
+        "time_zone: UTC\ncurrency: EUR\ntiers: [platinum]\n" + calendars + policies + rest + listening
+    )
+    assert [rule.then for rule in policy.listening] == ["count", "conversation", "conversation"]
     assert [rule.name for rule in policy.policies] == ["Angry in public", "Rest"]

@@ -8,12 +8,10 @@ import pytest
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from connectors.base import Author, Batch, Identity, Nature
-from hub.conversations.models import Conversation, Message
+from connectors.base import Author, Identity, Nature
+from hub.conversations.models import Message
 from hub.conversations.queries import list_conversations
 from hub.conversations.service import get_conversation, reply, set_status
-from hub.inbox.listening import becomes_conversation
-from hub.inbox.service import receive
 from hub.listening.queries import moods
 from tests.factories import NOW, analyse_as, channel, conversation_of, customer, inbound, receive_one, user
 
@@ -53,20 +51,6 @@ def test_a_bounce_of_nothing_we_know_stands_alone(session: Session) -> None:
     assert told.answers_id is None
 
 
-@pytest.mark.parametrize(
-    ("addressed", "known", "exists", "expected"),
-    [
-        (True, False, False, True),
-        (False, False, False, False),
-        (False, True, False, True),
-        (False, False, True, True),
-    ],
-)
-def test_what_becomes_a_conversation(addressed: bool, known: bool, exists: bool, expected: bool) -> None:
-    item = inbound(addressed=addressed)
-    assert becomes_conversation(item, customer_is_known=known, conversation_exists=exists) is expected
-
-
 def test_what_was_overheard_is_read_and_counted_and_in_no_queue(session: Session) -> None:
     chirp = channel(session)
     message = receive_one(session, chirp, inbound("What a bad shop", addressed=False))
@@ -78,25 +62,6 @@ def test_what_was_overheard_is_read_and_counted_and_in_no_queue(session: Session
     assert moods(session, "7d", NOW + timedelta(minutes=1)).totals.negative == 1
     assert [list_conversations(session, view=view).items for view in ("all", "open")] == [[], []]
     assert list_conversations(session, view="listening").items == [conversation]
-
-
-@pytest.mark.parametrize("spoke", [False, True], ids=["of the CRM", "who has spoken with us"])
-def test_a_known_customer_is_heard_wherever_they_speak(session: Session, spoke: bool) -> None:
-    chirp, search = channel(session), channel(session, "search", network="chirp")
-    if spoke:
-        receive_one(session, chirp, inbound(author="ann"))
-    else:
-        customer(session, "Ann", Identity("handle", "ann", "chirp"))
-    heard = conversation_of(session, receive_one(session, search, inbound(author="ann", addressed=False)))
-    assert (heard.listening, heard.waiting_since) == (False, NOW)
-
-
-def test_only_to_have_been_overheard_makes_nobody_known(session: Session) -> None:
-    chirp = channel(session)
-    batch = Batch(tuple(inbound(author="ann", addressed=False, thread_key=str(n)) for n in range(2)))
-    receive(session, chirp.id, batch, NOW)
-    receive_one(session, chirp, inbound(author="ann", addressed=False, thread_key="3"))
-    assert session.scalars(select(Conversation.listening)).all() == [True] * 3
 
 
 def test_who_then_writes_to_us_waits_from_then_on(session: Session) -> None:
