@@ -10,7 +10,9 @@ from fastapi import APIRouter, Header, Query
 from pydantic import AwareDatetime, BaseModel, Field
 
 from hub.clock import utcnow
-from hub.conversations import delivery, service
+from hub.conversations import attachments_api, delivery, service
+from hub.conversations.attachments import MOST_FILES
+from hub.conversations.attachments_api import AttachmentIn, AttachmentOut
 from hub.conversations.models import AnalysisRow, Conversation, Message
 from hub.conversations.queries import Thread, find_message, find_thread, list_conversations
 from hub.http import ApiUser, RowId, SessionDep
@@ -20,10 +22,12 @@ from hub.queue.api import IntentOut, ReasonOut, SentimentOut
 from hub.queue.queries import reasons_of
 
 router = APIRouter(tags=["conversations"])
+router.include_router(attachments_api.router)
 
 
 class ConversationOut(BaseModel):
-    """A conversation and where it stands; `reply_by` is set while it is in the queue."""
+    """A conversation and where it stands; `reply_by` is set while it is in the queue. `listening`: nobody has
+    written to the brand in it, it was only overheard."""
 
     id: int
     channel: str
@@ -33,6 +37,7 @@ class ConversationOut(BaseModel):
     status: str
     owner: str | None
     follows_id: int | None
+    listening: bool
     created_at: datetime
     updated_at: datetime
     waiting_since: datetime | None
@@ -97,18 +102,38 @@ class AttemptOut(BaseModel):
     detail: str
 
 
+class VersionOut(BaseModel):
+    """What a message said from `written_at` until it was edited."""
+
+    body: str
+    written_at: datetime
+
+
 class MessageOut(BaseModel):
-    """A message; `delivery` is set for replies, with a line per try in `attempts`."""
+    """A message; `delivery` is set for replies, with a line per try in `attempts`.
+
+    `nature` says what no person wrote for us; `addressed` is false for what was overheard. `versions` is what
+    an edited message said before, oldest first. Of a customer's message that was deleted at the source, words
+    and files are gone. `answers_id` is the message that it answers.
+    """
 
     id: int
     external_id: str
     direction: str
     private: bool
     automatic: bool
+    nature: str | None
+    addressed: bool
+    answers_id: int | None
+    url: str | None
     author: str | None
     subject: str | None
     body: str
     sent_at: datetime
+    edited_at: datetime | None
+    deleted_at: datetime | None
+    versions: list[VersionOut]
+    attachments: list[AttachmentOut]
     analysis: AnalysisOut | None
     delivery: str | None
     attempts: list[AttemptOut]
@@ -139,9 +164,10 @@ class ConversationPage(BaseModel):
 
 
 class ReplyIn(BaseModel):
-    """`status` is what the conversation becomes."""
+    """`status` is what the conversation becomes. Files only where the channel takes them."""
 
     text: Annotated[str, Field(min_length=1, max_length=100_000)]
+    attachments: Annotated[list[AttachmentIn], Field(max_length=MOST_FILES)] = []
     status: Literal["pending", "open", "on_hold", "solved"] = "pending"
 
 
@@ -169,7 +195,7 @@ def get_conversations(
     session: SessionDep,
     cursor: str | None = None,
     limit: Annotated[int, Query(ge=1, le=MAX_LIMIT)] = 50,
-    view: Literal["all", "open", "mine", "solved"] = "all",
+    view: Literal["all", "open", "mine", "solved", "listening"] = "all",
     search: str = "",
     customer_id: Annotated[int | None, Query(ge=1, le=LARGEST)] = None,
 ) -> ConversationPage:
@@ -212,6 +238,7 @@ def post_reply(
         now=utcnow(),
         idempotency_key=idempotency_key,
         then=body.status,
+        attachments=[each.outgoing() for each in body.attachments],
     )
     return message_out(message)
 
@@ -265,6 +292,7 @@ def conversation_out(conversation: Conversation) -> ConversationOut:
         status=conversation.status,
         owner=conversation.owner.name if conversation.owner else None,
         follows_id=conversation.follows_id,
+        listening=conversation.listening,
         created_at=conversation.created_at,
         updated_at=conversation.updated_at,
         waiting_since=conversation.waiting_since,
@@ -286,10 +314,18 @@ def message_out(message: Message) -> MessageOut:
         direction=message.direction,
         private=message.private,
         automatic=message.automatic,
+        nature=message.nature,
+        addressed=message.addressed,
+        answers_id=message.answers_id,
+        url=message.url,
         author=message.author_name,
         subject=message.subject,
         body=message.body,
         sent_at=message.sent_at,
+        edited_at=message.edited_at,
+        deleted_at=message.deleted_at,
+        versions=[VersionOut(body=each.body, written_at=each.written_at) for each in message.versions],
+        attachments=[AttachmentOut.of(each) for each in message.attachments],
         analysis=analysis_out(message.analysis, message.corrections) if message.analysis else None,
         delivery=message.delivery,
         attempts=[

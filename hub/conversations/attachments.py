@@ -10,6 +10,8 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from connectors import base
+from connectors.registry import connector_type
+from hub.channels.models import Channel
 from hub.conversations.models import Attachment
 from hub.errors import Invalid, NotFound
 from hub.files import FileStore, files_of
@@ -41,10 +43,20 @@ def to_rows(session: Session, attachments: Sequence[base.Attachment]) -> list[At
     ]
 
 
-def check_outgoing(session: Session, attachments: Sequence[base.Attachment]) -> None:
-    """Refuse files that are too many or too large for one reply. Raises: Invalid."""
+def takes_files(channel: Channel) -> bool:
+    """Whether replies on this channel may carry files."""
+    return connector_type(channel.connector).scorecard.get("media") == "done"
+
+
+def check_outgoing(session: Session, channel: Channel, attachments: Sequence[base.Attachment]) -> None:
+    """Refuse files that are too many or too large for one reply, or that its channel sends none of.
+
+    Raises: Invalid.
+    """
     if not attachments:
         return
+    if not takes_files(channel):
+        raise Invalid("replies on this channel carry no files", field="attachments")
     if len(attachments) > MOST_FILES:
         raise Invalid(f"a reply carries {MOST_FILES} files at most", field="attachments")
     limit = files_of(session).max_bytes

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import random
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from itertools import takewhile
 
@@ -29,11 +29,13 @@ from hub import log
 from hub.channels.models import Channel
 from hub.channels.service import open_connector
 from hub.clock import utcnow
+from hub.conversations.attachments import with_content
 from hub.conversations.clocks import reply_failed, reply_stands
-from hub.conversations.models import Conversation, DeliveryAttempt, Message
+from hub.conversations.models import Attachment, Conversation, DeliveryAttempt, Message
 from hub.conversations.service import get_conversation
 from hub.database import nudge
 from hub.errors import Conflict
+from hub.files import FileStore
 from hub.policies.service import active_policy
 from hub.queue.service import place
 from hub.runtime import Hub
@@ -44,6 +46,7 @@ STORE_PAUSE_SECONDS = 0.5
 FIRST_PAUSE_SECONDS = 5.0
 LONGEST_PAUSE_SECONDS = 3600.0
 LONGEST_VENDOR_ID = 600
+MOST_REFERENCES = 30
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +57,8 @@ class _Claim:
     leased_until: datetime
     channel: Channel
     outbound: OutboundMessage
+    files: FileStore
+    attachments: tuple[Attachment, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,21 +163,14 @@ def _claim(hub: Hub) -> _Claim | None:
             message.leased_until,
             conversation.channel,
             _outbound(session, message, conversation),
+            hub.files,
+            tuple(message.attachments),
         )
 
 
 def _outbound(session: Session, message: Message, conversation: Conversation) -> OutboundMessage:
-    """The same for every try, whatever the customer writes in between."""
-    answered = session.scalar(
-        select(Message)
-        .where(
-            Message.conversation_id == conversation.id,
-            Message.direction == "incoming",
-            Message.id < message.id,
-        )
-        .order_by(Message.sent_at.desc(), Message.id.desc())
-        .limit(1)
-    )
+    """The same for every try, whatever the customer writes in between; still without its files."""
+    answered = session.get(Message, message.answers_id) if message.answers_id is not None else None
     return OutboundMessage(
         idempotency_key=message.idempotency_key or message.external_id,
         text=message.body,
@@ -180,12 +178,39 @@ def _outbound(session: Session, message: Message, conversation: Conversation) ->
         recipient=Identity(**answered.reply_to) if answered and answered.reply_to else None,
         thread_key=conversation.thread_key,
         in_reply_to=answered.external_id if answered else None,
+        answered=answered.meta if answered else {},
+        references=_references(session, message),
         subject=message.subject,
         created_at=message.received_at,
     )
 
 
+def _references(session: Session, message: Message) -> tuple[str, ...]:
+    """What was said before, by the vendor's ids, oldest first: of a long conversation its first message and
+    the newest."""
+    rows = session.execute(
+        select(Message.external_id, Message.vendor_id, Message.user_id)
+        .where(
+            Message.conversation_id == message.conversation_id,
+            Message.id < message.id,
+            Message.direction != "activity",
+            Message.private.is_(False),
+            Message.nature.is_(None),
+            or_(Message.delivery.is_(None), Message.delivery == "sent"),
+        )
+        .order_by(Message.sent_at, Message.id)
+    ).all()
+    # Ours have an id of the hub's own until the vendor gives them one.
+    ids = [row.vendor_id or row.external_id for row in rows if row.vendor_id or row.user_id is None]
+    return tuple(ids if len(ids) <= MOST_REFERENCES else [ids[0], *ids[1 - MOST_REFERENCES :]])
+
+
 def _send(claim: _Claim) -> _Outcome:
+    try:
+        claim = _with_files(claim)
+    except OSError:
+        state = "unknown" if claim.interrupted else "failed"
+        return _Outcome(state, "a file that goes with it is no longer there")
     try:
         connector = open_connector(claim.channel)
         found = connector.find_sent(claim.outbound) if claim.interrupted else None
@@ -206,6 +231,11 @@ def _send(claim: _Claim) -> _Outcome:
     except Exception as error:
         return _look(claim, connector, _told(claim, error))
     return _Outcome("sent", sent.detail, vendor_id=sent.external_id)
+
+
+def _with_files(claim: _Claim) -> _Claim:
+    files = tuple(with_content(claim.files, each) for each in claim.attachments)
+    return replace(claim, outbound=replace(claim.outbound, attachments=files)) if files else claim
 
 
 def _look(claim: _Claim, connector: Connector, doubt: str) -> _Outcome:

@@ -2,28 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Annotated, Any
 from urllib.parse import unquote, urlencode
 from uuid import uuid4
 from zoneinfo import ZoneInfo
 
-from fastapi import APIRouter, Form, Query, Request, Response
+from fastapi import APIRouter, File, Form, Query, Request, Response, UploadFile
 from pydantic import AwareDatetime
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from connectors.registry import connector_type
 from hub.accounts.models import User
 from hub.clock import utcnow
-from hub.conversations import delivery, service
-from hub.conversations.models import AnalysisRow, Conversation, Message
+from hub.conversations import attachment_pages, delivery, service
+from hub.conversations.attachments import MOST_FILES, takes_files
+from hub.conversations.attachments_api import outgoing
+from hub.conversations.lengths import measure
+from hub.conversations.models import Conversation, Message
 from hub.conversations.queries import find_message, find_thread, list_conversations
-from hub.conversations.quoting import split_quoted
 from hub.conversations.snoozing import Snooze, snooze_choices, snooze_until
+from hub.conversations.views import message_views
 from hub.customers.queries import customer_profile
+from hub.files import files_of
 from hub.http import PageUser, RowId, SessionDep
-from hub.learning.models import Correction
 from hub.pages import go, page, toast
 from hub.paging import MAX_LIMIT
 from hub.policies.service import active_policy
@@ -32,9 +33,8 @@ from hub.queue.queries import queue_rows
 from sentiment.types import INTENTS, SENTIMENTS
 
 router = APIRouter()
+router.include_router(attachment_pages.router)
 PAGE_ROWS = 50
-# How sure the model is of sarcasm, or that nobody waits for a reply, before a page says so.
-REMARK_FROM = 0.8
 # What a person may choose, in the order in which it is offered; to be snoozed has its own choices.
 STATUS_CHOICES = (
     ("open", "Open"),
@@ -119,8 +119,8 @@ def conversation_page(
             },
             "place": row_view(rows[0], user) if rows and conversation.reply_by else None,
         },
-        messages=[_message_view(message, conversation) for message in thread.messages],
-        composer=_composer(conversation),
+        messages=message_views(thread),
+        composer=_composer(session, conversation),
         statuses=[{"value": value, "text": text} for value, text in STATUS_CHOICES],
         snoozes=snooze_choices(now, _zone(request, session)),
         moods=SENTIMENTS,
@@ -150,6 +150,7 @@ def reply(
     text: Annotated[str, Form()],
     idempotency_key: Annotated[str, Form(max_length=200)],
     solve: Annotated[str, Form()] = "",
+    files: Annotated[list[UploadFile], File()] = [],  # noqa: B006
 ) -> Response:
     conversation = service.get_conversation(session, conversation_id)
     service.reply(
@@ -160,6 +161,11 @@ def reply(
         now=utcnow(),
         idempotency_key=idempotency_key,
         then="solved" if solve else "pending",
+        attachments=[
+            outgoing(each.filename, each.content_type or "", each.file.read())
+            for each in files
+            if each.filename
+        ],
     )
     toast(request, "Sent and solved." if solve else "Your reply is on its way.")
     return go(f"/conversations/{conversation_id}")
@@ -256,61 +262,18 @@ def _head(conversation: Conversation, me: User) -> dict[str, Any]:
     }
 
 
-def _message_view(message: Message, conversation: Conversation) -> dict[str, Any]:
-    kind = "activity" if message.direction == "activity" else "customer"
-    if message.direction == "outgoing":
-        kind = "note" if message.private else "auto" if message.automatic else "agent"
-    parts = split_quoted(message.body) if kind == "customer" else None
-    last = message.attempts[-1] if message.attempts else None
-    return {
-        "id": message.id,
-        "kind": kind,
-        "author": message.author_name or (conversation.customer.name if kind == "customer" else "Service"),
-        "sent_at": message.sent_at,
-        "text": parts.said if parts else message.body,
-        "quoted": parts.quoted if parts else "",
-        "attachments": [
-            {"name": each["name"], "size": _size(each["size_bytes"])}
-            for each in message.meta.get("attachments", [])
-        ],
-        "analysis": _analysis_view(message.analysis, message.corrections) if message.analysis else None,
-        "delivery": {"state": message.delivery, "detail": last.detail if last else ""}
-        if message.delivery and message.user_id
-        else None,
-    }
-
-
-def _analysis_view(row: AnalysisRow, corrections: Sequence[Correction]) -> dict[str, Any]:
-    """What stands beside a message; a remark only where the model is sure enough to be worth the room."""
-    return {
-        "sentiment": {"label": row.sentiment, "confidence": row.sentiment_confidence},
-        "language": row.language,
-        "feeling": row.emotion if row.emotion != "neutral" else None,
-        "feeling_confidence": row.emotion_confidence,
-        "sarcastic": (row.sarcasm or 0.0) >= REMARK_FROM,
-        "needs_no_reply": row.expects_reply is not None and row.expects_reply <= 1 - REMARK_FROM,
-        "taught": row.taught,
-        # Where no model read it there is nothing to ask.
-        "explained_at": row.created_at if row.sentiment_confidence else None,
-        "intents": [intent["label"] for intent in row.intents],
-        "correction": {
-            "id": corrections[0].id,
-            "by": corrections[0].user.name,
-            "at": corrections[0].created_at,
-        }
-        if corrections
-        else None,
-    }
-
-
-def _composer(conversation: Conversation) -> dict[str, Any]:
+def _composer(session: Session, conversation: Conversation) -> dict[str, Any]:
     closed = conversation.status == "closed"
+    answers = service.answerable(session, conversation)
     return {
         "replies": not closed,
         "why_not": "This conversation is closed. The customer's next message opens another."
         if closed
         else "",
-        "max_length": connector_type(conversation.channel.connector).max_length,
+        "max_length": measure(conversation.channel, "", answers.meta if answers else {}).limit,
+        "files": {"most": MOST_FILES, "max_bytes": files_of(session).max_bytes}
+        if takes_files(conversation.channel)
+        else None,
         "recipient": conversation.customer.name,
         "reply_key": uuid4().hex,
         "note_key": uuid4().hex,
@@ -337,9 +300,3 @@ def _zone(request: Request, session: Session) -> ZoneInfo:
 def _newlines(text: str) -> str:
     """Forms send lines parted as in mail (RFC 7578); we keep them as everywhere else."""
     return text.replace("\r\n", "\n")
-
-
-def _size(size_bytes: int) -> str:
-    return (
-        f"{size_bytes / 1_000_000:.1f} MB" if size_bytes >= 1_000_000 else f"{max(1, size_bytes // 1000)} kB"
-    )

@@ -43,6 +43,8 @@ def find_thread(session: Session, conversation_id: int) -> Thread:
         .options(
             joinedload(Message.analysis),
             selectinload(Message.attempts),
+            selectinload(Message.attachments),
+            selectinload(Message.versions),
             selectinload(Message.corrections).joinedload(Correction.user),
         )
         .order_by(Message.sent_at, Message.id)

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from uuid import uuid4
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from connectors.registry import connector_type
+from connectors.base import Attachment
 from hub.accounts.models import User
+from hub.conversations.attachments import check_outgoing, to_rows
 from hub.conversations.clocks import change_status, message_came
+from hub.conversations.lengths import check_length
 from hub.conversations.models import STATUSES, Conversation, Message
 from hub.database import nudge
 from hub.errors import Conflict, Invalid, NotFound
@@ -43,10 +46,12 @@ def reply(
     now: datetime,
     idempotency_key: str | None = None,
     then: str = "pending",
+    attachments: Sequence[Attachment] = (),
 ) -> Message:
     """Answer the customer: the reply waits to be sent, the clocks stop, the status becomes `then`.
 
-    The same `idempotency_key` again gives the message of the first time. Raises: Invalid, Conflict.
+    The same `idempotency_key` again gives the message of the first time. Raises: Invalid (no text, or more
+    than the vendor takes), Conflict.
     """
     before = _written_before(session, conversation, idempotency_key, text)
     if before is not None:
@@ -54,9 +59,9 @@ def reply(
     if conversation.status == "closed":
         raise Conflict("this conversation is closed; the customer's next message opens another")
     _check_text(text)
-    limit = connector_type(conversation.channel.connector).max_length
-    if limit is not None and len(text) > limit:
-        raise Invalid(f"{len(text)} characters; this channel takes at most {limit}", field="text")
+    answers = answerable(session, conversation)
+    check_length(conversation.channel, text, answers.meta if answers else {})
+    check_outgoing(session, conversation.channel, attachments)
     key = idempotency_key or uuid4().hex
     message = Message(
         channel_id=conversation.channel_id,
@@ -69,9 +74,11 @@ def reply(
         body=text,
         sent_at=now,
         received_at=now,
+        answers_id=answers.id if answers else None,
         delivery="pending",
         deliver_at=now,
         idempotency_key=key,
+        attachments=to_rows(session, attachments),
     )
     session.add(message)
     conversation.last_message_at, conversation.listening = now, False
@@ -83,6 +90,25 @@ def reply(
     place(session, [conversation], active_policy(session), now)
     nudge(session, "deliver")
     return message
+
+
+def answerable(session: Session, conversation: Conversation) -> Message | None:
+    """The message that a reply answers now: the customer's newest that is still there, never a bounce."""
+    return session.scalar(
+        select(Message)
+        .where(
+            Message.conversation_id == conversation.id,
+            Message.direction == "incoming",
+            Message.nature.is_distinct_from("bounce"),
+        )
+        .order_by(
+            Message.deleted_at.is_not(None),
+            Message.nature.is_not(None),
+            Message.sent_at.desc(),
+            Message.id.desc(),
+        )
+        .limit(1)
+    )
 
 
 def note(

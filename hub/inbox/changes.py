@@ -14,7 +14,7 @@ from hub.conversations.clocks import message_taken_back, reply_failed
 from hub.conversations.models import Conversation, DeliveryAttempt, Message, MessageVersion
 from hub.database import nudge
 from hub.inbox.storable import Change
-from hub.inbox.threads import CHUNK, messages_named
+from hub.inbox.threads import CHUNK, Named, messages_named
 from hub.learning.models import Correction
 from hub.policies.service import active_policy
 from hub.queue.service import FOR_PLACING, place
@@ -31,35 +31,65 @@ class Followed:
 
 def lock_changed(session: Session, channel_id: int, changes: Sequence[Change]) -> set[int]:
     """Lock the stored messages that `changes` speak of; the ids of their conversations."""
-    named = list(messages_named(session, channel_id, (each.external_id for each in changes)))
-    _messages(session, sorted({each.message_id for each in named}))
-    return {each.conversation_id for each in named}
+    named = _named(session, channel_id, changes)
+    _messages(session, sorted(each.message_id for several in named.values() for each in several))
+    return {each.conversation_id for several in named.values() for each in several}
 
 
 def apply_changes(session: Session, channel_id: int, changes: Sequence[Change], now: datetime) -> Followed:
     """Follow `changes` in their order and place the conversations anew that they touch."""
-    named = list(messages_named(session, channel_id, (each.external_id for each in changes)))
-    messages = _messages(session, sorted({each.message_id for each in named}))
-    conversations = _conversations(session, sorted({each.conversation_id for each in named}))
-    # Of a message's own id and a reply's id at the vendor's, which no two share, either names it.
-    by_name = {each.name: messages[each.message_id] for each in named if each.message_id in messages}
+    named = _named(session, channel_id, changes)
+    every = [each for several in named.values() for each in several]
+    messages = _messages(session, sorted({each.message_id for each in every}))
+    conversations = _conversations(session, sorted({each.conversation_id for each in every}))
     result = Followed()
     touched: dict[int, Conversation] = {}
     for change in changes:
-        message = by_name.get(change.external_id)
-        if message is None:
+        meant = [messages[each.message_id] for each in named[change] if each.message_id in messages]
+        followed = 0
+        for message in meant:
+            conversation = conversations[message.conversation_id]
+            if _follow(session, conversation, message, change, now):
+                touched[conversation.id] = conversation
+                followed += 1
+        if not meant:
             result.unknown += 1
-            continue
-        conversation = conversations[message.conversation_id]
-        if _follow(session, conversation, message, change, now):
+        elif followed:
             result.changed += 1
-            touched[conversation.id] = conversation
         else:
             result.unchanged += 1
     session.flush()
     if touched:
         place(session, [touched[each] for each in sorted(touched)], active_policy(session), now)
     return result
+
+
+def _named(session: Session, channel_id: int, changes: Sequence[Change]) -> dict[Change, list[Named]]:
+    """The stored messages that each change speaks of: one, or with its thread all of that."""
+    by_name: dict[str, list[Named]] = {}
+    for each in messages_named(session, channel_id, (change.external_id for change in changes)):
+        by_name.setdefault(each.name, []).append(each)
+    by_thread: dict[str, list[Named]] = {}
+    keys = sorted({each.thread_key for each in changes if isinstance(each, Deleted) and each.thread_key})
+    for start in range(0, len(keys), CHUNK):
+        rows = session.execute(
+            select(Conversation.thread_key, Message.id, Message.conversation_id)
+            .join(Message, Message.conversation_id == Conversation.id)
+            .where(
+                Conversation.channel_id == channel_id,
+                Conversation.thread_key.in_(keys[start : start + CHUNK]),
+            )
+        )
+        for key, message_id, conversation_id in rows:
+            assert key is not None
+            by_thread.setdefault(key, []).append(Named(key, message_id, conversation_id))
+    return {
+        each: [
+            *by_name.get(each.external_id, []),
+            *by_thread.get((each.thread_key or "") if isinstance(each, Deleted) else "", []),
+        ]
+        for each in changes
+    }
 
 
 def _follow(

@@ -50,6 +50,8 @@ def unstorable_change(item: Change) -> Rejected | None:
         strings += [item.text, item.html or ""]
     elif isinstance(item, Undelivered):
         strings.append(item.detail)
+    elif item.thread_key:
+        strings.append(item.thread_key)
     if any("\0" in text for text in strings):
         return _rejected(item, "nul_bytes", "the change holds NUL characters")
     try:
@@ -68,7 +70,7 @@ def raw(item: InboundMessage | Change) -> bytes:
 def _strings(item: InboundMessage) -> Iterator[str]:
     yield from (item.external_id, item.text, item.subject or "", item.html or "", item.thread_key or "")
     yield from item.in_reply_to
-    yield item.url or ""
+    yield from (item.url or "", item.fingerprint or "")
     for each in item.attachments:
         yield from (
             each.name,

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from hub.conversations.attachments import clean_files
 from hub.conversations.delivery import deliver
 from hub.inbox.analyse import analyse
 from hub.inbox.pushed import receive_pushed
@@ -35,5 +36,6 @@ JOBS: dict[str, Job] = {
     "replace": Job(replace_stale, every_seconds=10),
     "plan": Job(plan_queue, every_seconds=5, gap_seconds=1),
     "sweep": Job(sweep, every_seconds=10),
+    "clean": Job(clean_files, every_seconds=3600),
     "reanalyse": Job(reanalyse, every_seconds=2, gap_seconds=0.02),
 }

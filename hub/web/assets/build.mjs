@@ -14,7 +14,7 @@ await mkdir(out, { recursive: true });
 
 const { metafile } = await build({
   absWorkingDir: here,
-  entryPoints: ["js/app.js", "js/charts.js", "css/app.css"],
+  entryPoints: ["js/app.js", "js/charts.js", "css/app.css", "css/mail.css"],
   outdir: out,
   outbase: here,
   entryNames: "[name]-[hash]",

@@ -270,3 +270,15 @@ def test_notes_cannot_be_changed_from_outside(session: Session) -> None:
     activity = session.scalars(select(Message).where(Message.direction == "activity")).one()
     assert follow(session, chirp, Deleted(activity.external_id)).ignored == 1
     assert activity.deleted_at is None
+
+
+def test_a_thread_that_went_takes_all_its_messages_with_it(session: Session) -> None:
+    chirp = channel(session)
+    for name, thread, author in (("1", "A", "ann"), ("2", "A", "bob"), ("3", "B", "ann")):
+        receive_one(session, chirp, inbound(external_id=name, thread_key=thread, author=author))
+    result = follow(session, chirp, Deleted("A", thread_key="A"), Deleted("C", thread_key="C"))
+    assert (result.changed, result.ignored) == (1, 1)
+    left = session.scalars(select(Message.external_id).where(Message.deleted_at.is_(None))).all()
+    assert left == ["3"]
+    waiting = select(Conversation.thread_key).where(Conversation.reply_by.is_not(None))
+    assert session.scalars(waiting).all() == ["B"]

@@ -7,4 +7,6 @@ import "./menus.js";
 import "./toasts.js";
 import "./theme.js";
 import "./composer.js";
+import "./files.js";
+import "./mail.js";
 import "./answers.js";

@@ -2,13 +2,34 @@
 const key = (field) => `draft:${field.dataset.draft}`;
 const fields = () => document.querySelectorAll("textarea[data-draft]");
 
-function count(field) {
-  const counter = field.form.querySelector("[data-left]");
-  if (!counter) return;
-  const left = Number(counter.dataset.left) - [...field.value].length;
+const MEASURE_AFTER_MS = 250;
+let measuring;
+
+function tell(counter, left) {
   counter.textContent = left;
   counter.hidden = left > 80;
   counter.toggleAttribute("data-over", left < 0);
+}
+
+// How long a text is, its network says (links and emoji count as it pleases); until it has, by our own count.
+function count(field) {
+  const counter = field.form.querySelector("[data-left]");
+  if (!counter) return;
+  const text = field.value;
+  tell(counter, Number(counter.dataset.left) - [...text].length);
+  clearTimeout(measuring);
+  if (text) measuring = setTimeout(() => measure(field, counter, text), MEASURE_AFTER_MS);
+}
+
+async function measure(field, counter, text) {
+  try {
+    const answer = await fetch(counter.dataset.measure, { method: "POST", body: new URLSearchParams({ text }) });
+    if (!answer.ok || field.value !== text) return;
+    const { length, limit } = await answer.json();
+    if (limit !== null) tell(counter, limit - length);
+  } catch {
+    // The hub is away: our own count stands.
+  }
 }
 
 function restore() {

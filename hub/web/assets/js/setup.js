@@ -8,6 +8,8 @@ const ours = {
   value: (node) => !node.matches("textarea, [data-keep]"),
   checked: (node) => !node.closest("details[open]"),
   "data-view": () => false,
+  // How high a mail is, is known only here.
+  style: (node) => node.tagName !== "IFRAME",
 };
 Idiomorph.defaults.callbacks.beforeAttributeUpdated = (name, node) => ours[name]?.(node) ?? true;
 // An answer that was asked for stays, while the question stays the same.

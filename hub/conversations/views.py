@@ -1,0 +1,98 @@
+"""Messages as the pages show them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from hub.conversations.attachments import is_safe_image
+from hub.conversations.formatted import asks_elsewhere
+from hub.conversations.models import AnalysisRow, Attachment, Conversation, Message
+from hub.conversations.queries import Thread
+from hub.conversations.quoting import split_quoted
+from hub.learning.models import Correction
+
+# How sure the model is of sarcasm, or that nobody waits for a reply, before a page says so.
+REMARK_FROM = 0.8
+NATURES = {
+    "bounce": "Bounce",
+    "auto_reply": "Automatic reply",
+    "list": "Mailing list",
+    "loop": "Our own mail, come back",
+}
+
+
+def message_views(thread: Thread) -> list[dict[str, Any]]:
+    """The messages of a thread, as `_thread.html` wants them."""
+    bounces = {each.answers_id: each.id for each in thread.messages if each.nature == "bounce"}
+    return [_view(message, thread.conversation, bounces.get(message.id)) for message in thread.messages]
+
+
+def _view(message: Message, conversation: Conversation, bounce_id: int | None) -> dict[str, Any]:
+    kind = "activity" if message.direction == "activity" else "customer"
+    if message.direction == "outgoing":
+        kind = "note" if message.private else "auto" if message.automatic else "agent"
+    parts = split_quoted(message.body) if kind == "customer" else None
+    last = message.attempts[-1] if message.attempts else None
+    read = message.analysis if message.nature is None else None
+    return {
+        "id": message.id,
+        "kind": kind,
+        "author": message.author_name or (conversation.customer.name if kind == "customer" else "Service"),
+        "sent_at": message.sent_at,
+        "text": parts.said if parts else message.body,
+        "quoted": parts.quoted if parts else "",
+        "nature": NATURES.get(message.nature or ""),
+        "overheard": not message.addressed,
+        "url": message.url,
+        "edited_at": message.edited_at if not message.deleted_at else None,
+        "versions": [{"text": each.body, "at": each.written_at} for each in message.versions],
+        "deleted_at": message.deleted_at,
+        "html": {"remote": asks_elsewhere(message.html)} if message.html else None,
+        "attachments": [_file(each) for each in message.attachments],
+        "analysis": _analysis(read, message.corrections) if read else None,
+        "delivery": {"state": message.delivery, "detail": last.detail if last else "", "bounce_id": bounce_id}
+        if message.delivery and message.user_id
+        else None,
+    }
+
+
+def _file(row: Attachment) -> dict[str, Any]:
+    return {
+        "name": row.name,
+        "type": row.content_type,
+        "size": _size(row.size_bytes),
+        "description": row.description or row.name,
+        "url": f"/attachments/{row.id}" if row.sha256 else None,
+        "picture": is_safe_image(row),
+        "source": row.url if not row.sha256 else None,
+    }
+
+
+def _analysis(row: AnalysisRow, corrections: Sequence[Correction]) -> dict[str, Any]:
+    """What stands beside a message; a remark only where the model is sure enough to be worth the room."""
+    return {
+        "sentiment": {"label": row.sentiment, "confidence": row.sentiment_confidence},
+        "language": row.language,
+        "feeling": row.emotion if row.emotion != "neutral" else None,
+        "feeling_confidence": row.emotion_confidence,
+        "sarcastic": (row.sarcasm or 0.0) >= REMARK_FROM,
+        "needs_no_reply": row.expects_reply is not None and row.expects_reply <= 1 - REMARK_FROM,
+        "taught": row.taught,
+        # Where no model read it there is nothing to ask.
+        "explained_at": row.created_at if row.sentiment_confidence else None,
+        "intents": [intent["label"] for intent in row.intents],
+        "correction": {
+            "id": corrections[0].id,
+            "by": corrections[0].user.name,
+            "at": corrections[0].created_at,
+        }
+        if corrections
+        else None,
+    }
+
+
+def _size(size_bytes: int) -> str:
+    return (
+        f"{size_bytes / 1_000_000:.1f} MB" if size_bytes >= 1_000_000 else f"{max(1, size_bytes // 1000)} kB"
+    )
