@@ -6,7 +6,6 @@ import signal
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict
 from pathlib import Path
 from threading import Event
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -111,7 +110,7 @@ def ingest(
             raise typer.Exit(INTERRUPTED) from None
         _tell(result, channel)
         _tell_rest(hub)
-        write_json(asdict(result))
+        write_json(_figures(result))
         if problem is not None:
             raise problem
 
@@ -232,11 +231,16 @@ def _tell_preview(shown: Preview) -> None:
         {"where": each.where, "reason": each.reason, "detail": each.detail, "raw": _text(each.raw)}
         for each in shown.rejects
     ]
-    write_json({**asdict(shown.result), "dry_run": True, "messages": shown.messages, "rejects": rejects})
+    write_json({**_figures(shown.result), "dry_run": True, "messages": shown.messages, "rejects": rejects})
+
+
+def _figures(result: Received) -> dict[str, int]:
+    """What files can bring: messages, and no word of earlier ones."""
+    return {name: getattr(result, name) for name in ("received", "stored", "duplicates", "rejected")}
 
 
 def _counts(result: Received) -> Table:
-    counts = asdict(result)
+    counts = _figures(result)
     return table(tuple(counts), [[f"{number:,}" for number in counts.values()]], right=tuple(counts))
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+
 from playwright.sync_api import Locator, Page, expect
 
 from hub.clock import utcnow
@@ -9,6 +11,10 @@ from hub.conversations.service import get_conversation
 from tests import factories
 from tests.factories import inbound
 from tests.hub.web.serving import ServedHub
+
+PIXEL = base64.b64decode(
+    "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
+)
 
 
 def rows(page: Page) -> Locator:

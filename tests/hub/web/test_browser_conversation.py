@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import json
 import re
 from datetime import datetime, timedelta
@@ -20,12 +19,9 @@ from hub.conversations.service import get_conversation
 from hub.inbox.service import receive
 from tests import factories
 from tests.hub.web.conftest import Opened, sign_in
-from tests.hub.web.looking import arrive, is_marked, mark, say, status, toast
+from tests.hub.web.looking import PIXEL, arrive, is_marked, mark, say, status, toast
 from tests.hub.web.serving import ServedHub
 
-PIXEL = base64.b64decode(
-    "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
-)
 # A file as a person pastes or drops it: an event name and the file's name.
 GIVE_FILE = """(field, [event, name]) => {
     const files = new DataTransfer();

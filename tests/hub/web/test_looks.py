@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from shutil import copy
 from typing import Any, Literal
 
 import pytest
 from playwright.sync_api import Page, expect
+from sqlalchemy.orm import Session
 
 import hub.web
-from connectors.base import Batch, Identity, Rejected
+from connectors.base import Attachment, Batch, Deleted, Edited, Identity, Rejected
 from hub.clock import utcnow
 from hub.conversations import service
+from hub.conversations.models import Conversation
 from hub.conversations.service import get_conversation
 from hub.inbox.service import receive
 from hub.learning.service import forget, teach
@@ -24,6 +26,7 @@ from tests import factories
 from tests.factories import inbound
 from tests.hub.learning.pupil import LUGGAGE, Pupil
 from tests.hub.web.conftest import Opened, sign_in
+from tests.hub.web.looking import PIXEL
 from tests.hub.web.serving import ServedHub
 
 AXE = Path(hub.web.__file__).parent / "assets/node_modules/axe-core/axe.min.js"
@@ -130,6 +133,7 @@ def _live(served: ServedHub) -> None:
         service.take(
             session, second, user=factories.user(session, "Oluwaseun Adeyemi-Featherstonhaugh"), now=now
         )
+        _bring_everything(session, second, now)
         raw = Rejected(
             b"{" + b"x" * 300,
             "bad_json",
@@ -141,6 +145,30 @@ def _live(served: ServedHub) -> None:
     teach(served._hub, "Lost luggage", LUGGAGE, user_id=alex.id)
     forget(served._hub, "lost luggage", user_id=None)
     teach(served._hub, "Luggage that never came, or came late", LUGGAGE, user_id=None)
+
+
+def _bring_everything(session: Session, conversation: Conversation, now: datetime) -> None:
+    """What connectors can bring: files, a mail as it was sent, an edit, a deletion, what no person wrote."""
+    long_name = "what-came-with-it-" * 6 + ".pdf"
+    files = (
+        Attachment("pixel.png", "image/png", len(PIXEL), PIXEL, description="One point"),
+        Attachment(long_name, "application/pdf", 1_400_000, url="https://example.com/a.pdf"),
+        Attachment("note.txt", "text/plain", 5, b"hello"),
+    )
+    html = f'<p>good</p><img src="https://example.com/a.png" alt="A"><table width="900"><td>{"wide " * 60}'
+    more: list[dict[str, Any]] = [
+        {"external_id": "files", "attachments": files, "html": html, "url": "https://example.com/p/1"},
+        {"external_id": "edited"},
+        {"external_id": "deleted"},
+        {"nature": "auto_reply"},
+        {"addressed": False},
+    ]
+    subject = "Re: " + str(conversation.subject)
+    for fields in more:
+        item = inbound("good", author="author0", subject=subject, sent_at=now, **fields)
+        factories.receive_one(session, conversation.channel, item, now=now)
+    changes = (Edited("edited", "good " * 40), Deleted("deleted"))
+    receive(session, conversation.channel_id, Batch(changes), now)
 
 
 def _audit(page: Page, *rules: str) -> list[str]:
