@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from datetime import UTC, datetime
 from email.headerregistry import Address
 from email.message import Message
@@ -25,8 +25,11 @@ _MAX_ADDRESS = 254  # RFC 5321, 4.5.3.1.3
 
 _MESSAGE_ID = re.compile(r"<\s*([^<>\s]+)\s*>")
 _ADDRESS = re.compile(r"[^\s@<>(),;:\"\\]+@[^\s@<>(),;:\"\\]+")
+_SEPARATORS = re.compile(r"[\s<>(),;:\"]+")
 _HEAD_END = re.compile(rb"\r\n\r\n|\n\n|\r\r")
 _AUTO_REPLY_MARKS = ("x-autoreply", "x-autorespond", "x-auto-reply-from", "x-autoresponder")
+# As [MS-OXCMAIL] has them; the others only keep receipts away, which people's mail programs may do too.
+_NO_AUTO_REPLY = {"all", "oof", "autoreply"}
 _LIST_MARKS = ("list-id", "list-post", "x-mailing-list")
 _READ = {
     "from",
@@ -127,16 +130,12 @@ def author_of(headers: Headers, names: tuple[str, ...] = ("from", "reply-to", "s
     raise BadRecord("missing_author", "The mail does not say from whom it is.")
 
 
-def addresses_in(headers: Headers, *names: str) -> tuple[str, ...]:
-    """The addresses in these headers, in lower case, groups (RFC 5322, 3.4) opened."""
-    found = (
-        address.lower()
-        for name in names
-        for value in headers.get(name, ())
-        for _, address in named_addresses(value)
-        if _ADDRESS.fullmatch(address)
-    )
-    return tuple(dict.fromkeys(found))
+def plain_addresses(headers: Headers, *names: str) -> Iterator[str]:
+    """What looks like an address in these headers, in lower case, wherever it stands."""
+    for name in names:
+        for value in headers.get(name, ()):
+            # Not by the grammar: on hostile headers that takes long, and there may be many.
+            yield from (word for word in _SEPARATORS.split(value.lower()) if "@" in word)
 
 
 def named_addresses(value: str) -> list[tuple[str, str]]:
@@ -185,17 +184,17 @@ def nature_of(headers: Headers, report: str | None, own_lists: Collection[str] =
     in `own_lists` is the brand's own way in, and its mails are people's.
     """
     sender = first(headers, "return-path")
-    daemon = any(each.startswith("mailer-daemon@") for each in addresses_in(headers, "from"))
+    daemon = any(each.startswith("mailer-daemon@") for each in plain_addresses(headers, "from"))
     if report == "delivery-status" or daemon or headers.get("x-failed-recipients"):
         return "bounce"
     submitted = first(headers, "auto-submitted").split(";")[0].strip().lower()
     precedence = first(headers, "precedence").lower()
-    suppress = first(headers, "x-auto-response-suppress").strip().lower()
+    suppress = set(_SEPARATORS.split(first(headers, "x-auto-response-suppress").lower()))
     if (
         report is not None
         or submitted not in ("", "no")
         or sender == "<>"
-        or suppress not in ("", "none")
+        or suppress & _NO_AUTO_REPLY
         or precedence == "auto_reply"
         or any(each in headers for each in _AUTO_REPLY_MARKS)
     ):

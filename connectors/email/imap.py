@@ -118,7 +118,7 @@ class Mailbox:
     def can_idle(self) -> bool:
         """Whether the server says when mail comes (RFC 2177)."""
         with self._speaking() as box:
-            return "IDLE" in box.client.capabilities or "IDLE" in str(box.client.capability()[1]).upper()
+            return "IDLE" in box.client.capabilities
 
     def start_waiting(self) -> None:
         """Issue IDLE in the selected folder."""

@@ -14,12 +14,12 @@ from connectors.fields import BadRecord, content_id, known_id
 from connectors.mime import parse_mail
 from connectors.mime_headers import (
     Headers,
-    addresses_in,
     author_of,
     first,
     ids_in,
     message_id_of,
     parents_of,
+    plain_addresses,
     read_headers,
 )
 from connectors.mime_reports import failure_in
@@ -86,7 +86,7 @@ def _undelivered(
     if failure is None:
         return []
     ids = [each for each in failure.message_ids if rules.tokens.is_ours(each)]
-    token = rules.tokens.among(addresses_in(headers, *_RECIPIENTS))
+    token = rules.tokens.among(plain_addresses(headers, *_RECIPIENTS))
     if token and not ids:
         ids = [rules.tokens.message_id(token)]
     return [Undelivered(each, failure.detail) for each in ids]
@@ -130,7 +130,7 @@ def _is_own(address: str, own: Collection[str]) -> bool:
 
 def _answers(headers: Headers, tokens: Tokens) -> tuple[str, ...]:
     """What it answers: by our signed token, then by its own word. What pretends to be ours is left out."""
-    token = tokens.among(addresses_in(headers, *_RECIPIENTS))
+    token = tokens.among(plain_addresses(headers, *_RECIPIENTS))
     told = [each for each in parents_of(headers) if not tokens.is_forged(each)]
     signed = [each for each in told if tokens.is_ours(each)]
     if token is not None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from datetime import UTC, datetime
 from typing import Any
 
@@ -51,7 +52,8 @@ FROM = "From: mara@example.com"
         ("Auto-Submitted: auto-generated", "auto_reply"),
         ("Precedence: auto_reply", "auto_reply"),
         ("X-Auto-Response-Suppress: All", "auto_reply"),
-        ("X-Auto-Response-Suppress: None", None),
+        ("X-Auto-Response-Suppress: DR, OOF, AutoReply", "auto_reply"),
+        ("X-Auto-Response-Suppress: DR, RN", None),
         ("X-Autoreply: yes", "auto_reply"),
         ("Return-Path: <>", "auto_reply"),
         ("Return-Path: <mara@example.com>", None),
@@ -175,6 +177,13 @@ def test_a_report_to_the_address_that_the_reply_left_from() -> None:
 def test_nobody_but_a_server_says_that_a_reply_did_not_arrive() -> None:
     found = read(FROM, f"Message-ID: <{OURS}>\nIt failed!")
     assert [type(each) for each in found] == [InboundMessage]
+
+
+def test_hostile_recipients_take_bounded_time() -> None:
+    started = time.process_time()
+    for sign in ("(", "a", "a@", "<", "+@", '"'):
+        message("\n".join([FROM, *(f"To: {sign * 3_900}" for _ in range(200))]))
+    assert time.process_time() - started < 10
 
 
 def test_a_bad_mail_is_placed_by_its_id() -> None:
