@@ -54,6 +54,11 @@ class Person:
         found: dict[str, Any] = answer.json()
         return found
 
+    def sees(self, uri: str) -> bool:
+        """Whether the AppView shows a post already."""
+        answer = self._http.get("app.bsky.feed.getPosts", params={"uris": uri}).raise_for_status()
+        return bool(answer.json()["posts"])
+
     def delete(self, uri: str) -> None:
         """Take a post back."""
         self._ask("com.atproto.repo.deleteRecord", {**self._where(), "rkey": uri.rpartition("/")[2]})

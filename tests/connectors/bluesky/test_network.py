@@ -138,7 +138,9 @@ def test_a_reply_is_written_once(connect: Connect, brand: Person, mara: Person) 
     assert record["facets"][0]["features"][0]["did"] == mara.did
     assert record["reply"]["parent"]["uri"] == record["reply"]["root"]["uri"] == mention
     assert record["embed"]["images"][0]["alt"] == "A box"
-    # The other side answers into the thread.
+    # The other side sees it and answers into the thread.
+    uri = sent.external_id
+    wait_until(lambda: mara.sees(uri), deadline_seconds=PATIENCE_SECONDS, what="showing the reply")
     ours = {"uri": sent.external_id, "cid": told["cid"]}
     theirs = mara.post("Thank you", reply={"root": record["reply"]["root"], "parent": ours})
     [answer] = listed(connect(), theirs["uri"])
