@@ -37,7 +37,7 @@ from sentiment.pieces import WINDOW, Pieces
 from sentiment.text import clean
 from sentiment.weights import FOLDER, MODEL, Calibrated, Card, WeightsError, save, seal, sha256
 
-VERSION = "minilm-l6-2"
+VERSION = "minilm-l6-3"
 LANGUAGES = ("en",)
 SEEDS = (20261122, 20261123)
 """Of the order of rows and of what is hidden; heads begin alike in every run, so that a mean makes sense."""
