@@ -18,6 +18,7 @@ from cryptography.fernet import Fernet
 from sqlalchemy import (
     JSON,
     BigInteger,
+    Boolean,
     DateTime,
     Dialect,
     Engine,
@@ -125,6 +126,25 @@ def _items_postgresql(element: _Items, compiler: SQLCompiler, **kwargs: Any) -> 
 def json_items(array: SQLColumnExpression[Any]) -> TableValuedAlias:
     """The items of a JSON array as rows, to be joined to their own row; the column is `value`."""
     return _Items(array).table_valued(column("value", JsonColumn))
+
+
+class has_more_than_ascii(FunctionElement[bool]):  # noqa: N801 - it is called as a function
+    """Whether a text has any sign beyond ASCII."""
+
+    type = Boolean()
+    inherit_cache = True
+
+
+@compiles(has_more_than_ascii, "sqlite")
+def _ascii_sqlite(element: has_more_than_ascii, compiler: SQLCompiler, **kwargs: Any) -> str:
+    text = compiler.process(element.clauses, **kwargs)
+    return f"({text} GLOB '*[^' || char(1) || '-' || char(127) || ']*')"
+
+
+@compiles(has_more_than_ascii, "postgresql")
+def _ascii_postgresql(element: has_more_than_ascii, compiler: SQLCompiler, **kwargs: Any) -> str:
+    text = compiler.process(element.clauses, **kwargs)
+    return f"(octet_length({text}) <> length({text}))"
 
 
 class EncryptedJson(TypeDecorator[dict[str, Any]]):

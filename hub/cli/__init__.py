@@ -22,6 +22,7 @@ from hub.cli import (
     queue,
     rejects,
     score,
+    search,
     serving,
     users,
 )
@@ -66,6 +67,7 @@ for module in (
     model,
     queue,
     rejects,
+    search,
     customers,
     policy,
     channels,

@@ -1,18 +1,23 @@
-"""Moods for programs."""
+"""Moods and search for programs."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
+from typing import Annotated
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Query
 from pydantic import BaseModel
 
 from hub.clock import utcnow
+from hub.conversations.models import Conversation, Message
 from hub.http import ApiUser, SessionDep
 from hub.listening.queries import moods
+from hub.listening.search import read_query, search
+from hub.paging import MAX_LIMIT
 from hub.period import Range, Unit
 
-router = APIRouter(prefix="/reports", tags=["reports"])
+router = APIRouter(tags=["listening"])
 
 
 class TallyOut(BaseModel):
@@ -75,7 +80,68 @@ class SentimentReport(BaseModel):
     worst: list[WorstOut]
 
 
-@router.get("/sentiment")
+class FoundOut(BaseModel):
+    """A message that was found. `addressed` is false for what was only overheard; `sentiment` and `language`
+    are null where the model abstains or has not read it yet."""
+
+    message_id: int
+    conversation_id: int
+    customer_id: int
+    customer: str
+    channel: str
+    sent_at: datetime
+    addressed: bool
+    text: str
+    url: str | None
+    language: str | None
+    sentiment: str | None
+
+
+class SearchPage(BaseModel):
+    """What was found. With a `next_cursor` there are older messages to look at than `looked_until`, even
+    where `items` is empty: a page looks at 10,000 messages at most."""
+
+    items: Sequence[FoundOut]
+    next_cursor: str | None
+    looked_until: datetime | None
+
+
+@router.get("/search")
+def get_search(
+    user: ApiUser,
+    session: SessionDep,
+    query: str,
+    cursor: str | None = None,
+    limit: Annotated[int, Query(ge=1, le=MAX_LIMIT)] = 50,
+) -> SearchPage:
+    """What customers said that a boolean query finds, the newest first; see docs/queries.md."""
+    found = search(session, read_query(query), cursor=cursor, limit=limit)
+    return SearchPage(
+        items=[found_out(*each) for each in found.items],
+        next_cursor=found.next_cursor,
+        looked_until=found.looked_until,
+    )
+
+
+def found_out(message: Message, conversation: Conversation) -> FoundOut:
+    """A found message as the API shows it."""
+    analysis = message.analysis
+    return FoundOut(
+        message_id=message.id,
+        conversation_id=conversation.id,
+        customer_id=conversation.customer_id,
+        customer=conversation.customer.name,
+        channel=conversation.channel.name,
+        sent_at=message.sent_at,
+        addressed=message.addressed,
+        text=message.body,
+        url=message.url,
+        language=analysis.language if analysis else None,
+        sentiment=analysis.sentiment if analysis else None,
+    )
+
+
+@router.get("/reports/sentiment", tags=["reports"])
 def get_sentiment(user: ApiUser, session: SessionDep, range: Range = "7d") -> SentimentReport:
     """Sentiment over time, by channel, language and intent; `before` is as long a period before this one."""
     found = moods(session, range, utcnow())

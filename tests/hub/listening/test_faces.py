@@ -1,4 +1,4 @@
-"""Moods by API and by page."""
+"""Moods and search by API and by page."""
 
 from __future__ import annotations
 
@@ -58,3 +58,32 @@ def test_page(agent: TestClient) -> None:
 
 def test_page_of_nothing(agent: TestClient) -> None:
     assert "Nothing was said in this time" in agent.get("/listening").text
+
+
+@pytest.mark.usefixtures("said")
+def test_search_by_api(api: TestClient) -> None:
+    found = api.get("search", params={"query": "very NEAR/1 bad lang:de", "limit": 2}).json()
+    assert [each["text"] for each in found["items"]] == ["So <i>very</i> bad"] * 2
+    assert (found["items"][0]["language"], found["items"][0]["addressed"]) == ("de", True)
+    rest = api.get("search", params={"query": "bad", "limit": 2, "cursor": found["next_cursor"]}).json()
+    assert (len(rest["items"]), rest["next_cursor"]) == (1, None)
+    seen = {each["message_id"] for each in found["items"] + rest["items"]}
+    assert len(seen) == 3
+
+
+def test_a_mistaken_query_is_a_problem_with_its_place(api: TestClient) -> None:
+    answer = api.get("search", params={"query": "bad langg:de"})
+    assert answer.status_code == 422
+    problem = answer.json()
+    assert problem["detail"] == "no field 'langg'; did you mean lang? (at character 5)"
+    assert (problem["field"], problem["position"]) == ("query", 4)
+
+
+@pytest.mark.usefixtures("said")
+def test_search_page(agent: TestClient) -> None:
+    assert "Search what was said" in agent.get("/listening").text
+    text = agent.get("/listening/search", params={"q": "very bad"}).text
+    assert text.count("So &lt;i&gt;very&lt;/i&gt; bad") == 3
+    assert "Nothing matches" in agent.get("/listening/search", params={"q": "holiday"}).text
+    assert "did you mean lang?" in agent.get("/listening/search", params={"q": "langg:de"}).text
+    assert "Nothing matches" not in agent.get("/listening/search").text
