@@ -6,7 +6,6 @@ vendor has it (a crash, a cut connection), the hub looks; if it cannot see, it s
 
 from __future__ import annotations
 
-import random
 import time
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -26,6 +25,7 @@ from connectors.base import (
     RetryLater,
 )
 from hub import log
+from hub.backoff import pause_seconds
 from hub.channels.models import Channel
 from hub.channels.service import open_connector
 from hub.clock import utcnow
@@ -43,8 +43,6 @@ from hub.settings import Settings
 
 logger = log.get(__name__)
 STORE_PAUSE_SECONDS = 0.5
-FIRST_PAUSE_SECONDS = 5.0
-LONGEST_PAUSE_SECONDS = 3600.0
 LONGEST_VENDOR_ID = 600
 MOST_REFERENCES = 30
 
@@ -290,7 +288,7 @@ def _store(session: Session, settings: Settings, claim: _Claim, outcome: _Outcom
     if outcome.state == "pending" and tries >= settings.delivery_attempts:
         message.delivery = attempt.outcome = "failed"
     if message.delivery == "pending":
-        message.deliver_at = now + timedelta(seconds=_pause(tries, outcome.retry_after_seconds or 0.0))
+        message.deliver_at = now + timedelta(seconds=pause_seconds(tries, outcome.retry_after_seconds or 0.0))
     else:
         message.deliver_at = None
     if message.delivery == "sent":
@@ -304,9 +302,3 @@ def _store(session: Session, settings: Settings, claim: _Claim, outcome: _Outcom
         place(session, [conversation], active_policy(session), now)
     conversation.updated_at = now
     logger.info("delivery", message_id=message.id, outcome=message.delivery, tries=tries)
-
-
-def _pause(tries: int, at_least_seconds: float) -> float:
-    """Exponential back-off with full jitter, never sooner than the vendor asks."""
-    longest = min(LONGEST_PAUSE_SECONDS, FIRST_PAUSE_SECONDS * 2 ** max(0, tries - 1))
-    return max(at_least_seconds, random.uniform(FIRST_PAUSE_SECONDS / 2, longest))  # noqa: S311
