@@ -311,7 +311,8 @@ class Connector:
         """Yield what arrives, as it arrives, until `stop()`; an empty batch at least every ten seconds.
 
         The first batch, empty or not, says that the line is open: whoever listens fetches then from the
-        cursor, so that nothing falls between. Returns, or raises what `fetch` raises, when the line is lost.
+        cursor, so that nothing falls between. A batch has a cursor only where this line has told everything
+        since `cursor`. Returns, or raises what `fetch` raises, when the line is lost.
         """
         return iter(())
 

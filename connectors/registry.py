@@ -12,6 +12,7 @@ import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
+from importlib import import_module
 from importlib.metadata import EntryPoint, entry_points
 from pkgutil import resolve_name
 from typing import Any
@@ -60,6 +61,16 @@ def built_in_names() -> tuple[str, ...]:
 def plug_ins() -> tuple[PlugIn, ...]:
     """The connectors of other packages, broken ones too. Each is imported once in a process."""
     return _plug_ins(tuple(sys.path))
+
+
+def about(name: str) -> str:
+    """What a connector speaks with, in a line. The hub's own are not imported for it: that takes seconds."""
+    if name in _CONNECTORS:
+        package = _CONNECTORS[name].partition(":")[0].rpartition(".")[0]
+        said = import_module(package).__doc__
+    else:
+        said = connector_type(name).__doc__
+    return (said or "").strip().partition("\n")[0]
 
 
 def connector_type(name: str) -> type[Connector]:

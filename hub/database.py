@@ -14,7 +14,7 @@ from threading import Lock
 from typing import Any
 from zlib import crc32
 
-from cryptography.fernet import Fernet
+from cryptography.fernet import Fernet, InvalidToken
 from sqlalchemy import (
     JSON,
     BigInteger,
@@ -147,8 +147,15 @@ def _ascii_postgresql(element: has_more_than_ascii, compiler: SQLCompiler, **kwa
     return f"(octet_length({text}) <> length({text}))"
 
 
+class Locked(dict[str, Any]):
+    """What stands in for an encrypted object that the hub's key does not open; it is never stored."""
+
+
 class EncryptedJson(TypeDecorator[dict[str, Any]]):
-    """A JSON object encrypted with the hub's key (Fernet: AES-128-CBC with HMAC-SHA256); see `use_key`."""
+    """A JSON object encrypted with the hub's key (Fernet: AES-128-CBC with HMAC-SHA256); see `use_key`.
+
+    Where it was encrypted with another key it reads as `Locked`, so that the rest of its row can be used.
+    """
 
     impl = Text
     cache_ok = True
@@ -160,6 +167,8 @@ class EncryptedJson(TypeDecorator[dict[str, Any]]):
         cls._fernet = Fernet(urlsafe_b64encode(sha256(key.encode()).digest()))
 
     def process_bind_param(self, value: dict[str, Any] | None, dialect: Dialect) -> str | None:
+        if isinstance(value, Locked):
+            raise ValueError("this was encrypted with another key, and cannot be stored again")
         if not value:
             return None
         if self._fernet is None:
@@ -171,7 +180,10 @@ class EncryptedJson(TypeDecorator[dict[str, Any]]):
             return {}
         if self._fernet is None:
             raise RuntimeError("no key: call EncryptedJson.use_key first")
-        opened: dict[str, Any] = json.loads(self._fernet.decrypt(value.encode()))
+        try:
+            opened: dict[str, Any] = json.loads(self._fernet.decrypt(value.encode()))
+        except InvalidToken:
+            return Locked()
         return opened
 
 

@@ -143,7 +143,7 @@ def same_origin(request: Request) -> None:
 
 def is_api(request: Request) -> bool:
     """Whether a program asks, not a person."""
-    return request.url.path.startswith(("/api/", "/webhooks/", "/healthz", "/readyz"))
+    return request.url.path.startswith(("/api/", "/webhooks/", "/healthz", "/readyz", "/metrics"))
 
 
 def problem(status: int, title: str, detail: str, extra: dict[str, Any] | None = None) -> JSONResponse:

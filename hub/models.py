@@ -1,7 +1,7 @@
 """All tables in one import, for migrations and tests."""
 
 from hub.accounts.models import ApiToken, User
-from hub.channels.models import Channel
+from hub.channels.models import Backfill, Channel, Feed
 from hub.conversations.models import (
     AnalysisRow,
     Attachment,
@@ -22,6 +22,7 @@ __all__ = [
     "AnalysisRow",
     "ApiToken",
     "Attachment",
+    "Backfill",
     "Base",
     "Channel",
     "Conversation",
@@ -30,6 +31,7 @@ __all__ = [
     "CustomerIdentity",
     "DeliveryAttempt",
     "Event",
+    "Feed",
     "IntentExample",
     "Message",
     "MessageVersion",

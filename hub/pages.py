@@ -12,6 +12,7 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from hub.accounts.models import User
+from hub.channels.queries import list_notices
 from hub.clock import utcnow
 from hub.conversations.models import Conversation, Promise
 from hub.inbox.models import Reject
@@ -45,6 +46,7 @@ def page(
             "presence": "away" if user.away else "online",
         },
         nav=nav,
+        notices=list_notices(session),
         badges={"waiting": waiting, "overdue": overdue, "rejects": rejects},
         here=request.url.path + (f"?{request.url.query}" if request.url.query else ""),
         now=now,

@@ -24,7 +24,9 @@ from hub.accounts import pages as account_pages
 from hub.accounts.models import User
 from hub.accounts.service import heartbeat, needs_heartbeat
 from hub.channels import api as channels_api
+from hub.channels import metrics as channel_metrics
 from hub.channels import pages as channel_pages
+from hub.channels import setup_pages as channel_setup_pages
 from hub.channels.service import find_channel
 from hub.clock import utcnow
 from hub.conversations import api as conversations_api
@@ -34,7 +36,7 @@ from hub.customers import pages as customer_pages
 from hub.errors import Unauthorized
 from hub.explaining import api as explaining_api
 from hub.explaining import pages as explaining_pages
-from hub.http import ROOM, HubDep, hub_of, install_error_handlers, problem, same_origin
+from hub.http import ROOM, ApiUser, HubDep, SessionDep, hub_of, install_error_handlers, problem, same_origin
 from hub.inbox import api as inbox_api
 from hub.inbox import pages as inbox_pages
 from hub.inbox.pushed import accept
@@ -127,6 +129,7 @@ def create_app(
         listening_pages,
         report_pages,
         channel_pages,
+        channel_setup_pages,
         inbox_pages,
     ):
         app.include_router(pages.router, include_in_schema=False, dependencies=[Depends(same_origin)])
@@ -176,6 +179,12 @@ def readyz(hub: HubDep) -> Response:
     except Exception as error:
         return problem(503, "Not ready", f"the database does not answer: {type(error).__name__}")
     return JSONResponse({"status": "ok"})
+
+
+@ground.get("/metrics", tags=["health"])
+def metrics(user: ApiUser, session: SessionDep) -> Response:
+    """How the channels are, as Prometheus reads it; it asks with a token, as every program does."""
+    return Response(channel_metrics.exposition(session, utcnow()), media_type=channel_metrics.CONTENT_TYPE)
 
 
 @ground.post("/webhooks/{name}", tags=["webhooks"], status_code=200)

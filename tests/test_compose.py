@@ -33,7 +33,7 @@ def test_it_keeps_to_the_compose_specification() -> None:
 
 
 def test_it_has_all_parts_and_each_is_watched() -> None:
-    assert set(SERVICES) == {"web", "worker", "beat", "postgres", "redis"}
+    assert set(SERVICES) == {"web", "worker", "beat", "listen", "postgres", "redis"}
     assert [name for name, service in SERVICES.items() if "test" not in service["healthcheck"]] == []
 
 

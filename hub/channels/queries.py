@@ -2,32 +2,38 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Literal
 
-from sqlalchemy import Select, func, select
+from sqlalchemy import Select, func, literal, select, union
 from sqlalchemy.orm import Session
 
-from hub.channels.models import Channel
+from connectors.base import Connector
+from connectors.registry import UnknownConnector
+from hub.channels.models import Backfill, Channel, Feed
+from hub.channels.service import open_connector
 from hub.conversations.models import Conversation, Message
-from hub.errors import NotFound
+from hub.errors import HubError, NotFound
 from hub.inbox.models import Receipt, Reject
 
 DAY = timedelta(hours=24)
-Health = Literal["ok", "failing", "off"]
-# The setting without which a connector has nowhere to send a reply to.
-_REPLIES_TO = {"files": "outbox", "webhook": "reply_url"}
+Health = Literal["ok", "failing", "sign_in", "off"]
+# A vendor that says "later" once or twice is nothing to worry about.
+FAILURES = 3
 
 
 @dataclass(frozen=True, slots=True)
 class ChannelHealth:
     """A channel and how it is.
 
-    `failing` while the last thing that happened to it was an error, `off` while it is paused; `detail` says
-    which. Counts: messages that came in 24 hours, requests kept but not read yet, replies by what became of
-    them, rejects, and conversations that wait for an answer.
+    `failing` while the last thing that happened to it was an error, `sign_in` while its credentials do not
+    serve, `off` while it is paused; `detail` says which. `feeds` are how its messages are got, by mode,
+    `backfill` the history that was asked for last,
+    `backfills` whether there is any to be had. Counts: messages that came in 24 hours, requests kept but
+    not read yet, replies by what became of them, rejects, and conversations that wait for an answer.
     """
 
     channel: Channel
@@ -41,6 +47,26 @@ class ChannelHealth:
     unknown: int
     rejects: int
     waiting: int
+    feeds: Mapping[str, Feed]
+    backfill: Backfill | None
+    backfills: bool
+
+    @property
+    def fetched_at(self) -> datetime | None:
+        """When it was last asked or listened to with success."""
+        return max((feed.worked_at for feed in self.feeds.values() if feed.worked_at), default=None)
+
+    @property
+    def next_try_at(self) -> datetime | None:
+        """When it is fetched next; None where it is paused, being fetched, or not fetched at all."""
+        feed = self.feeds.get("fetch")
+        return feed.due_at if feed and self.channel.paused_at is None and feed.lease is None else None
+
+    @property
+    def streaming(self) -> bool | None:
+        """Whether its line is open; None where it has none."""
+        feed = self.feeds.get("stream")
+        return feed.opened_at is not None if feed else None
 
 
 def list_channels(session: Session, now: datetime) -> list[ChannelHealth]:
@@ -67,11 +93,15 @@ def list_channels(session: Session, now: datetime) -> list[ChannelHealth]:
         Conversation.channel_id,
     )
     replies = _replies(session)
-    return [
-        ChannelHealth(
+    feeds = _feeds(session)
+    backfills = _backfills(session)
+    shown = []
+    for channel, today in session.execute(select(Channel, came).order_by(Channel.name)):
+        connector, wrong = _opened(channel)
+        found = ChannelHealth(
             channel,
-            *_health(channel),
-            replies=_REPLIES_TO.get(channel.connector, "") in channel.config,
+            *_health(channel, feeds[channel.id], wrong),
+            replies=connector is not None and connector.replies,
             received_today=today,
             unread=unread.get(channel.id, 0),
             pending=replies.get((channel.id, "pending"), 0) + replies.get((channel.id, "sending"), 0),
@@ -79,9 +109,12 @@ def list_channels(session: Session, now: datetime) -> list[ChannelHealth]:
             unknown=replies.get((channel.id, "unknown"), 0),
             rejects=rejects.get(channel.id, 0),
             waiting=waiting.get(channel.id, 0),
+            feeds=feeds[channel.id],
+            backfill=backfills.get(channel.id),
+            backfills=connector is not None and connector.backfills,
         )
-        for channel, today in session.execute(select(Channel, came).order_by(Channel.name))
-    ]
+        shown.append(found)
+    return shown
 
 
 def find_shown(session: Session, channel_id: int, now: datetime) -> ChannelHealth:
@@ -92,13 +125,68 @@ def find_shown(session: Session, channel_id: int, now: datetime) -> ChannelHealt
     raise NotFound(f"no channel {channel_id}")
 
 
-def _health(channel: Channel) -> tuple[Health, str]:
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """Something about a channel that somebody should know who looks elsewhere."""
+
+    channel: str
+    text: str
+
+
+def list_notices(session: Session) -> list[Notice]:
+    """Channels that fell silent or whose credentials do not serve, by name."""
+    silent = select(Channel.name, literal(True)).where(Channel.silent_since.is_not(None))
+    signed_out = (
+        select(Channel.name, literal(False))
+        .join(Feed, Feed.channel_id == Channel.id)
+        .where(Feed.trouble == "sign_in")
+    )
+    found = session.execute(
+        union(*(query.where(Channel.paused_at.is_(None)) for query in (silent, signed_out)))
+    )
+    return [
+        Notice(name, "is silent for longer than usual" if quiet else "needs somebody to sign in anew")
+        for name, quiet in sorted(found.all())
+    ]
+
+
+def _opened(channel: Channel) -> tuple[Connector | None, str]:
+    """The channel's connector, or what is wrong with its settings."""
+    try:
+        return open_connector(channel), ""
+    except (HubError, UnknownConnector) as error:
+        return None, str(error)
+
+
+def _health(channel: Channel, feeds: Mapping[str, Feed], wrong: str) -> tuple[Health, str]:
     if channel.paused_at is not None:
         return "off", "Paused: what comes in is kept, nothing is read or sent."
+    if wrong:
+        return "failing", wrong
+    for feed in feeds.values():
+        if feed.trouble == "sign_in":
+            return "sign_in", feed.error or "The credentials no longer serve."
+    for feed in feeds.values():
+        if feed.trouble and (feed.trouble != "later" or feed.failures >= FAILURES):
+            return "failing", feed.error or "The last try failed."
     worked = [at for at in (channel.last_sent_at, channel.last_received_at) if at is not None]
     if channel.last_error_at is not None and channel.last_error_at > max(worked, default=channel.created_at):
         return "failing", channel.last_error or "The last try failed."
     return "ok", ""
+
+
+def _feeds(session: Session) -> dict[int, dict[str, Feed]]:
+    found = defaultdict[int, dict[str, Feed]](dict)
+    for feed in session.scalars(select(Feed).order_by(Feed.mode)):
+        found[feed.channel_id][feed.mode] = feed
+    return found
+
+
+def _backfills(session: Session) -> dict[int, Backfill]:
+    latest = select(func.max(Backfill.id)).group_by(Backfill.channel_id)
+    return {
+        each.channel_id: each for each in session.scalars(select(Backfill).where(Backfill.id.in_(latest)))
+    }
 
 
 def _counts(session: Session, query: Select[int, int], column: Any) -> dict[int, int]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import secrets
 from base64 import b64encode
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -23,13 +24,14 @@ from hub.cli.output import (
     write_json,
     write_json_list,
 )
-from hub.errors import HubError, Invalid
+from hub.errors import HubError, Invalid, NotFound
 
 if TYPE_CHECKING:
     from sqlalchemy.orm import Session
 
     from connectors.base import Connector
     from hub.channels.models import Channel
+    from hub.channels.queries import ChannelHealth
     from hub.settings import Settings
 
 WEBHOOK = "webhook"
@@ -37,6 +39,9 @@ SECRET_BYTES = 24
 # No reply has this key, so asking for it changes nothing.
 NO_KEY = "hub-channels-test"
 
+PollOption = Annotated[
+    int | None, typer.Option("--poll-seconds", help="How often it is fetched; else as its connector says.")
+]
 NameArgument = Annotated[str, typer.Argument(metavar="NAME")]
 
 
@@ -48,6 +53,8 @@ def register(app: typer.Typer) -> None:
     group.command("pause")(pause)
     group.command("resume")(resume)
     group.command("test")(try_out)
+    group.command("renew")(renew)
+    group.command("backfill")(backfill)
     app.add_typer(group, name="channels")
 
 
@@ -56,6 +63,7 @@ def list_channels(as_json: JsonOption = False) -> None:
     from hub.channels.api import to_item
     from hub.channels.queries import list_channels
     from hub.clock import utcnow
+    from hub.web.render import duration
 
     with opened() as hub, hub.database.reading() as session:
         found = list_channels(session, utcnow())
@@ -65,26 +73,26 @@ def list_channels(as_json: JsonOption = False) -> None:
         if not found:
             say("No channels yet: hub channels add NAME --connector webhook, or hub ingest FILE")
             return
-        columns = ("name", "connector", "kind", "came today", "last received", "waiting", "rejects", "state")
+        columns = ("name", "connector", "came today", "last received", "lag", "next try", "waiting", "state")
         rows = [
             (
                 each.channel.name,
                 each.channel.connector,
-                each.channel.kind,
                 f"{each.received_today:,}",
                 local(each.channel.last_received_at),
+                "" if each.channel.lag_seconds is None else duration(each.channel.lag_seconds),
+                "listens" if each.streaming else local(each.next_try_at),
                 f"{each.waiting:,}",
-                f"{each.rejects:,}",
-                f"{each.health}{': ' if each.detail else ''}{one_line(each.detail, 60)}",
+                _state(each),
             )
             for each in found
         ]
-        show(table(columns, rows, right=("came today", "waiting", "rejects")))
+        show(table(columns, rows, right=("came today", "lag", "waiting")))
 
 
 def add(
     name: NameArgument,
-    connector: Annotated[str, typer.Option(help="What it speaks: `files` or `webhook`.")],
+    connector: Annotated[str, typer.Option(help="What it speaks: `email`, `mastodon`, `webhook`, …")],
     kind: Annotated[
         Literal["social", "mail", "ticket"] | None,
         typer.Option(help="What it is; else the connector's own kind."),
@@ -97,25 +105,37 @@ def add(
             help="A setting; may be repeated. @FILE reads the value from a file; [ or { begins JSON.",
         ),
     ] = None,
+    poll_seconds: PollOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Connect an account.
 
-    A webhook channel without `--set secrets=…` gets a signing secret, which is printed this once with the
-    address to push to. Secrets are stored encrypted and never shown again.
+    A setting whose value is `-` is asked for, without being shown. A webhook channel without
+    `--set secrets=…` gets a signing secret, which is printed this once with the address to push to. Secrets
+    are stored encrypted and never shown again.
 
     `hub channels add shop --connector webhook --set reply_url=https://… --set reply_secret=@secret.txt`
     """
     from hub.channels.service import add_channel
     from hub.clock import utcnow
+    from hub.database import nudge
 
     config = _config(values or [])
     secret = None
     if connector == WEBHOOK and "secrets" not in config:
         secret = f"whsec_{b64encode(secrets.token_bytes(SECRET_BYTES)).decode()}"
         config["secrets"] = [secret]
-    with opened() as hub, hub.database.session() as session:
-        channel = add_channel(session, name=name, connector=connector, kind=kind, config=config, now=utcnow())
+    with opened(nudging=True) as hub, hub.database.session() as session:
+        channel = add_channel(
+            session,
+            name=name,
+            connector=connector,
+            kind=kind,
+            config=config,
+            poll_seconds=poll_seconds,
+            now=utcnow(),
+        )
+        nudge(session, "fetch")
         shown = _told(session, channel, hub.settings)
     if as_json:
         write_json({**shown, "secret": secret} if secret else shown)
@@ -127,6 +147,83 @@ def add(
         show(table(("", ""), facts))
     if secret:
         say("The secret is not shown again.")
+
+
+def renew(
+    name: NameArgument,
+    values: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="KEY=VALUE", help="As with `add`; KEY= alone takes a setting away."),
+    ] = None,
+    poll_seconds: PollOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Give a channel new credentials, or other settings; what is not named stays.
+
+    It is tried at once. `hub channels renew help --set password=-` asks for the password.
+    """
+    from hub.channels.service import find_channel, renew_channel
+    from hub.clock import utcnow
+
+    given = {key: None if value == "" else value for key, value in _config(values or []).items()}
+    if not given and poll_seconds is None:
+        raise fail_usage("say what is new, with --set KEY=VALUE or --poll-seconds")
+    with opened(nudging=True) as hub, hub.database.session() as session:
+        channel = find_channel(session, name)
+        renew_channel(session, channel, given, utcnow(), poll_seconds=poll_seconds)
+        shown = _told(session, channel, hub.settings)
+    if as_json:
+        write_json(shown)
+    else:
+        say(f"Channel {name} has its new settings: hub channels test {name} tries them out.")
+
+
+def backfill(
+    name: NameArgument,
+    since: Annotated[
+        datetime | None, typer.Option(formats=["%Y-%m-%d"], help="From this day on, in UTC.")
+    ] = None,
+    stop: Annotated[bool, typer.Option("--stop", help="Stop what goes on; what came stays.")] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Bring in a channel's history, or show how far it is.
+
+    It runs in the background, after whatever is new, and goes on where it was interrupted. Conversations in
+    which nobody wrote for a week are filed as solved.
+    """
+    from hub.channels.api import to_backfill
+    from hub.channels.backfilling import start_backfill, stop_backfill
+    from hub.channels.queries import find_shown
+    from hub.channels.service import find_channel
+    from hub.clock import utcnow
+
+    if since is not None and stop:
+        raise fail_usage("--since begins, --stop ends; not both")
+    now = utcnow()
+    with opened(nudging=True) as hub, hub.database.session() as session:
+        channel = find_channel(session, name)
+        if stop:
+            job = stop_backfill(session, channel, now)
+        elif since is not None:
+            job = start_backfill(session, channel, since.replace(tzinfo=UTC), user=None, now=now)
+        else:
+            found = find_shown(session, channel.id, now).backfill
+            if found is None:
+                raise NotFound(f"no history of {name} was asked for yet: --since DATE does")
+            job = found
+        session.flush()
+        told = to_backfill(job)
+    if as_json:
+        write_json(told.model_dump(mode="json"))
+        return
+    how = "stopped" if told.cancelled else "done" if told.finished_at else "goes on"
+    facts = [
+        ("state", f"{how}: {told.error}" if told.error else how),
+        ("since", local(told.since)),
+        ("stored", f"{told.stored:,} of {plural(told.received, 'message')} that came"),
+        ("reached", local(told.reached_at)),
+    ]
+    show(table(("", ""), facts))
 
 
 def pause(name: NameArgument, as_json: JsonOption = False) -> None:
@@ -145,30 +242,45 @@ def try_out(name: NameArgument, as_json: JsonOption = False) -> None:
     Opens its settings, reads the first of what is new, and asks the other side for a reply that never was.
     """
     from connectors.base import ConnectorError, Rejected
-    from hub.channels.service import find_channel, open_connector
+    from connectors.registry import connector_type
+    from hub.channels.service import find_channel, settings_of, split_config
+    from hub.channels.trouble import scrubbed
+    from hub.channels.trying import try_out as checked
 
     with opened() as hub, hub.database.reading() as session:
         channel = find_channel(session, name)
         told, cursor = _told(session, channel, hub.settings), channel.cursor
-        try:
-            connector = open_connector(channel)
-        except ValueError as error:
-            raise HubError(f"channel {name}: its settings cannot be used any more: {error}") from error
+        kind, settings = channel.connector, settings_of(channel)
+    tried = checked(kind, settings)
+    if not tried.works:
+        raise HubError(f"channel {name}: {tried.text}")
+    connector = connector_type(kind)(settings)
     try:
-        batch = next(iter(connector.fetch(cursor)), None)
+        batch = next(iter(connector.fetch(cursor)), None) if connector.fetches else None
         lookup = _lookup(connector)
     except ConnectorError as error:
-        raise HubError(f"channel {name}: {error}") from error
+        raise HubError(f"channel {name}: {scrubbed(str(error), split_config(settings)[1])}") from error
+    finally:
+        connector.close()
     items = batch.items if batch else ()
     rejected = sum(isinstance(item, Rejected) for item in items)
     if as_json:
-        write_json({**told, "read": len(items), "would_reject": rejected, "lookup": lookup})
+        answer = {"check": tried.text, "read": len(items), "would_reject": rejected, "lookup": lookup}
+        write_json({**told, **answer})
         return
+    say(tried.text)
     if items:
         say(f"The first {plural(len(items), 'record')} can be read; {rejected:,} would be rejected.")
     else:
         say(f"Messages are pushed to {told['url']}." if "url" in told else "Nothing new is there.")
     say(f"Looking up replies: {lookup}.")
+
+
+def _state(each: ChannelHealth) -> str:
+    said: list[str] = [each.health, "silent"] if each.channel.silent_since else [each.health]
+    if each.backfill and each.backfill.finished_at is None:
+        said.append(f"history: {each.backfill.stored:,}")
+    return f"{', '.join(said)}{': ' if each.detail else ''}{one_line(each.detail, 60)}"
 
 
 def _lookup(connector: Connector) -> str:
@@ -189,7 +301,7 @@ def _set_paused(name: str, paused: bool, as_json: bool) -> None:
 
     with opened(nudging=True) as hub, hub.database.session() as session:
         channel = find_channel(session, name)
-        set_paused(channel, paused, utcnow())
+        set_paused(session, channel, paused, utcnow())
         if not paused:
             nudge(session, "receive")
             nudge(session, "deliver")
@@ -218,6 +330,8 @@ def _config(values: list[str]) -> dict[str, Any]:
 
 
 def _value(key: str, text: str) -> Any:
+    if text == "-":
+        return typer.prompt(key, hide_input=True, err=True)
     if text.startswith("@"):
         try:
             return Path(text[1:]).read_text(encoding="utf-8").strip()

@@ -30,6 +30,7 @@ def register(app: typer.Typer) -> None:
     """Add the commands to `app`."""
     app.command()(serve)
     app.command()(worker)
+    app.command("listen")(listen_to_channels)
 
 
 def serve(host: HostOption = "127.0.0.1", port: PortOption = 8000) -> None:
@@ -98,6 +99,33 @@ def worker(
     )
     process.start()
     raise typer.Exit(process.exitcode or 0)
+
+
+def listen_to_channels() -> None:
+    """Hold the open lines of channels whose vendors tell at once; `hub worker` does all other work.
+
+    Needs `HUB_BROKER_URL`. One is enough; of several, each line is held by one, and taken over within half a
+    minute when that one dies.
+    """
+    from signal import SIGINT, SIGTERM, signal
+    from threading import Event
+
+    from hub.channels.streaming import Streams
+    from hub.runtime import open_hub
+    from hub.settings import Settings
+
+    settings = Settings()
+    if not settings.broker_url:
+        raise HubError("HUB_BROKER_URL is not set: without a broker, `hub serve` holds the lines itself")
+    ended = Event()
+    for number in (SIGINT, SIGTERM):
+        signal(number, lambda *_: ended.set())
+    hub, streams = open_hub(settings), Streams()
+    streams.start(hub)
+    say("listen ready.")
+    ended.wait()
+    streams.stop()
+    hub.close()
 
 
 def listen(host: str, port: int) -> socket.socket:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 import zlib
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
@@ -13,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
-from markupsafe import Markup
+from markupsafe import Markup, escape
 
 HERE = Path(__file__).parent
 STATIC = HERE / "static"
@@ -159,6 +160,15 @@ def to_json(value: Any) -> Markup:
     return Markup(text.replace("<", "\\u003c").replace("&", "\\u0026"))  # noqa: S704
 
 
+def inline(text: str) -> Markup:
+    """A sentence with Markdown's `code`, *emphasis* and [links](https://…) as HTML; nothing else of it."""
+    safe = str(escape(text))
+    safe = re.sub(r"`([^`]+)`", r"<code>\1</code>", safe)
+    safe = re.sub(r"\*\*([^*]+)\*\*|\*([^*]+)\*", r"<b>\1\2</b>", safe)
+    linked = r'<a class="link" href="\2" rel="noreferrer">\1</a>'
+    return Markup(re.sub(r"\[([^\]]+)\]\((https://[^\s()\"]+)\)", linked, safe))  # noqa: S704 - escaped above
+
+
 FILTERS: tuple[Callable[..., Any], ...] = (
     duration,
     plural,
@@ -174,6 +184,7 @@ FILTERS: tuple[Callable[..., Any], ...] = (
     intent,
     label,
     titled,
+    inline,
     to_json,
 )
 

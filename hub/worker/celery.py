@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from threading import Event, Lock
+from threading import Event, Lock, Semaphore
 
 from celery import Celery
 from celery.signals import worker_shutdown
@@ -14,6 +14,9 @@ from hub.broker import TASK, connected
 from hub.runtime import Hub, open_hub
 from hub.settings import Settings
 from hub.worker.jobs import JOBS
+
+# Slow vendors leave a worker's other threads to the other jobs.
+MOST_TURNS = 2
 
 
 def celery_app(settings: Settings) -> Celery:
@@ -41,7 +44,7 @@ def celery_app(settings: Settings) -> Celery:
     )
 
     opened = _Opened(settings)
-    turns = {name: Turns() for name in JOBS}
+    turns = {name: Turns(min(job.threads, MOST_TURNS)) for name, job in JOBS.items()}
 
     @app.task(name=TASK, Request=Unacknowledged)  # type: ignore[untyped-decorator]
     def look(job: str) -> None:
@@ -62,25 +65,25 @@ class Unacknowledged(Request):  # type: ignore[misc]
 
 
 class Turns:
-    """Lets one thread at a time look for work of a job; who comes meanwhile has it look once more, and goes.
+    """Lets so many threads at a time look for work of a job; who comes meanwhile has them look once more.
 
     So a flood of nudges never takes all threads, and the other jobs have theirs.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, threads: int = 1) -> None:
         self._asked = Event()
-        self._busy = Lock()
+        self._free = Semaphore(threads)
 
     def take(self, run: Callable[[], int]) -> None:
         """Run until there is nothing more to do, here or where somebody is at it already."""
         self._asked.set()
-        while self._asked.is_set() and self._busy.acquire(blocking=False):
+        while self._asked.is_set() and self._free.acquire(blocking=False):
             try:
                 self._asked.clear()
                 while run():
                     pass
             finally:
-                self._busy.release()
+                self._free.release()
 
 
 class _Opened:

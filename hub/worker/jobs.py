@@ -9,6 +9,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from hub.channels.backfilling import backfill
+from hub.channels.fetching import fetch
+from hub.channels.silence import listen_for_silence
 from hub.conversations.attachments import clean_files
 from hub.conversations.delivery import deliver
 from hub.inbox.analyse import analyse
@@ -22,20 +25,27 @@ from hub.runtime import Hub
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """`run` returns how many pieces of work it found; it is called again until there are none."""
+    """`run` returns how many pieces of work it found; it is called again until there are none.
+
+    So many `threads` of a process do it side by side: more than one where a slow vendor would hold up others.
+    """
 
     run: Callable[[Hub], int]
     every_seconds: float
     gap_seconds: float = 0.0
+    threads: int = 1
 
 
 JOBS: dict[str, Job] = {
     "receive": Job(receive_pushed, every_seconds=5),
     "analyse": Job(analyse, every_seconds=5),
+    "fetch": Job(fetch, every_seconds=2, threads=4),
     "deliver": Job(deliver, every_seconds=5),
     "replace": Job(replace_stale, every_seconds=10),
     "plan": Job(plan_queue, every_seconds=5, gap_seconds=1),
     "sweep": Job(sweep, every_seconds=10),
     "clean": Job(clean_files, every_seconds=3600),
     "reanalyse": Job(reanalyse, every_seconds=2, gap_seconds=0.02),
+    "backfill": Job(backfill, every_seconds=2, gap_seconds=0.2),
+    "silence": Job(listen_for_silence, every_seconds=60),
 }

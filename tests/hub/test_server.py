@@ -117,12 +117,12 @@ def test_what_was_pushed_in_vain_is_kept_and_stops_nobody(
 
 def test_a_paused_channel_keeps_what_it_is_sent(hub: Hub, app_client: TestClient, shop: Channel) -> None:
     with hub.database.session() as session:
-        set_paused(find_channel(session, "shop"), True, NOW)
+        set_paused(session, find_channel(session, "shop"), True, NOW)
     body = pushed()
     assert app_client.post("/webhooks/shop", content=body, headers=signed(body)).status_code == 200
     assert receive_pushed(hub) == 0
     with hub.database.session() as session:
-        set_paused(find_channel(session, "shop"), False, NOW)
+        set_paused(session, find_channel(session, "shop"), False, NOW)
     while receive_pushed(hub):
         pass
     assert count(hub, Message) == 1

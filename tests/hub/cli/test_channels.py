@@ -90,3 +90,28 @@ def test_what_cannot_be_done_is_one_line(cli: Cli, words: tuple[str, ...], said:
 
 def test_no_channels_are_said_so(cli: Cli) -> None:
     assert "No channels yet" in cli("channels", "list").stderr
+
+
+def test_credentials_are_renewed_and_asked_for_unseen(cli: Cli, hub: Hub) -> None:
+    cli("channels", "add", "shop", "--connector", "webhook", "--poll-seconds", "30")
+    cli("channels", "renew", "shop", "--set", "secrets=-", given=f"{SECRET}\n")
+    with hub.database.reading() as session:
+        assert find_channel(session, "shop").secrets == {"secrets": [SECRET]}
+    cli("channels", "renew", "shop", "--set", "timeout_seconds=4")
+    with hub.database.reading() as session:
+        shop = find_channel(session, "shop")
+        assert (shop.secrets, shop.config, shop.poll_seconds) == (
+            {"secrets": [SECRET]},
+            {"timeout_seconds": 4.0},
+            30,
+        )
+    assert "timeout_seconds" in cli.problem("channels", "renew", "shop", "--set", "timeout_seconds=soon")
+    cli("channels", "renew", "shop", status=2)
+
+
+def test_history_is_only_brought_in_where_there_is_any(cli: Cli) -> None:
+    cli("channels", "add", "shop", "--connector", "webhook")
+    assert "no history" in cli.problem("channels", "backfill", "shop", "--since", "2026-01-01")
+    assert "no history of shop" in cli.problem("channels", "backfill", "shop")
+    assert "no history of shop" in cli.problem("channels", "backfill", "shop", "--stop")
+    cli("channels", "backfill", "shop", "--stop", "--since", "2026-01-01", status=2)

@@ -14,7 +14,7 @@ from hub import __version__
 from hub.cli import app
 from tests.hub.cli.conftest import Cli
 
-STAYING = {"demo", "serve", "worker"}
+STAYING = {"demo", "serve", "worker", "listen"}
 SLOW = ("torch", "sqlalchemy", "celery", "uvicorn", "fastapi", "pydantic_settings")
 
 

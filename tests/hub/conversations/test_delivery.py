@@ -403,10 +403,10 @@ def test_without_an_outbox_it_fails_at_once(hub: Hub, clock: Clock) -> None:
 def test_a_paused_channel_sends_nothing(hub: Hub, clock: Clock, tmp_path: Path) -> None:
     message_id = reply_by_file(hub, tmp_path / "out")
     with hub.database.session() as session:
-        set_paused(session.scalars(select(Channel)).one(), True, NOW)
+        set_paused(session, session.scalars(select(Channel)).one(), True, NOW)
     assert deliver(hub) == 0
     with hub.database.session() as session:
-        set_paused(session.scalars(select(Channel)).one(), False, NOW)
+        set_paused(session, session.scalars(select(Channel)).one(), False, NOW)
     assert deliver(hub) == 1
     assert seen(hub, message_id)[0] == "sent"
 

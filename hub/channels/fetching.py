@@ -1,0 +1,146 @@
+"""Fetching: claim a channel that is due, ask its vendor with no transaction open, store batch by batch.
+
+A batch, its cursor and the lease are stored in one transaction: whoever dies is followed by somebody who
+begins at the stored cursor, and whoever lost the lease stores nothing any more.
+"""
+
+from __future__ import annotations
+
+import time
+from datetime import timedelta
+
+from sqlalchemy import case, literal, select
+from sqlalchemy.orm import Session
+
+from connectors.base import Batch, Connector
+from connectors.registry import connector_type
+from hub import log
+from hub.backoff import spread
+from hub.channels.leases import Lost, claim, give_back, is_due, renew
+from hub.channels.models import Channel, Feed
+from hub.channels.service import open_connector
+from hub.channels.storing import budgets_of, note_budgets, note_lag, store
+from hub.channels.trouble import trouble_of
+from hub.clock import utcnow
+from hub.database import UtcDateTime
+from hub.inbox.service import Received
+from hub.runtime import Hub
+
+logger = log.get(__name__)
+# A channel with much to bring lets the others have a turn after so much.
+MOST_BATCHES = 20
+MOST_SECONDS = 60.0
+# While a line is open, fetching only makes sure that it told everything.
+STREAMING_POLL_SECONDS = 300
+
+
+def fetch(hub: Hub) -> int:
+    """Fetch the channel that has been due longest; how many there were."""
+    ready = select(Feed).where(Feed.mode == "fetch")
+    with hub.database.reading() as session:
+        if not is_due(session, ready, utcnow()):
+            return 0
+    with hub.database.session() as session:
+        feed = claim(session, ready, utcnow(), hub.settings.fetch_lease_seconds)
+        if feed is None:
+            return 0
+        feed.asked = False
+        channel = session.get_one(Channel, feed.channel_id)
+    try:
+        _fetch(hub, feed, channel)
+    except Lost:
+        logger.info("fetch_lost", channel=channel.name)
+    return 1
+
+
+def _fetch(hub: Hub, feed: Feed, channel: Channel) -> None:
+    connector: Connector | None = None
+    try:
+        # Only what the connector does is its fault: a database that is away is for whoever runs the job.
+        try:
+            connector = open_connector(channel)
+            batches = connector.fetch(channel.cursor)
+            batch = next(batches, None)
+        except Exception as error:
+            return _failed(hub, feed, channel, connector, error)
+        total, ends_at, count = Received(), time.monotonic() + MOST_SECONDS, 0
+        while batch is not None:
+            total.add(_keep(hub, feed, channel.id, batch))
+            count += 1
+            if count >= MOST_BATCHES or time.monotonic() >= ends_at:
+                break
+            try:
+                batch = next(batches, None)
+            except Exception as error:
+                return _failed(hub, feed, channel, connector, error)
+        _worked(hub, feed, channel, connector, more=batch is not None)
+        if total.received:
+            logger.info("fetched", channel=channel.name, stored=total.stored, rejected=total.rejected)
+    finally:
+        if connector is not None:
+            close(connector, channel.name)
+
+
+def _keep(hub: Hub, feed: Feed, channel_id: int, batch: Batch) -> Received:
+    now = utcnow()
+    with hub.database.session() as session:
+        result = store(session, channel_id, batch, now)
+        if result.stored:
+            note_lag(session, channel_id, batch.items, now)
+        renew(session, feed, now, hub.settings.fetch_lease_seconds)
+        return result
+
+
+def _worked(hub: Hub, feed: Feed, channel: Channel, connector: Connector, *, more: bool) -> None:
+    budgets, now = budgets_of(connector), utcnow()
+    with hub.database.session() as session:
+        current = session.get_one(Channel, channel.id, with_for_update={"key_share": True})
+        note_budgets(current, budgets, now)
+        due_at = now if more else now + timedelta(seconds=spread(poll_seconds(session, current)))
+        asked = case((Feed.asked, literal(now, UtcDateTime)), else_=literal(due_at, UtcDateTime))
+        give_back(
+            session,
+            feed,
+            failures=0,
+            trouble=None,
+            error=None,
+            error_at=None,
+            worked_at=now,
+            due_at=asked,
+            asked=False,
+        )
+
+
+def _failed(hub: Hub, feed: Feed, channel: Channel, connector: Connector | None, error: Exception) -> None:
+    trouble = trouble_of(error, feed.failures + 1, channel)
+    budgets, now = budgets_of(connector) if connector is not None else [], utcnow()
+    with hub.database.session() as session:
+        current = session.get_one(Channel, channel.id, with_for_update={"key_share": True})
+        note_budgets(current, budgets, now)
+        give_back(
+            session,
+            feed,
+            failures=feed.failures + 1,
+            trouble=trouble.kind,
+            error=trouble.error,
+            error_at=now,
+            due_at=now + timedelta(seconds=trouble.pause_seconds),
+        )
+    logger.warning("fetch_failed", channel=channel.name, trouble=trouble.kind, failures=feed.failures + 1)
+
+
+def poll_seconds(session: Session, channel: Channel) -> float:
+    """How long after a fetch the next one is due, before it is spread."""
+    usual = channel.poll_seconds or connector_type(channel.connector).poll_seconds
+    is_open = select(Feed.id).where(
+        Feed.channel_id == channel.id, Feed.mode == "stream", Feed.opened_at.is_not(None)
+    )
+    return max(usual, STREAMING_POLL_SECONDS) if session.scalar(is_open) is not None else usual
+
+
+def close(connector: Connector, channel: str) -> None:
+    """Let it give its connections back, whatever comes of that."""
+    try:
+        connector.close()
+    except Exception as error:
+        logger.warning("close_failed", channel=channel, error=type(error).__name__)
