@@ -38,7 +38,7 @@ def peer() -> Iterator[Peer]:
 @pytest.fixture(autouse=True)
 def no_dice(monkeypatch: pytest.MonkeyPatch) -> None:
     """Back-off takes its longest pause."""
-    monkeypatch.setattr(delivery.random, "uniform", lambda shortest, longest: longest)
+    monkeypatch.setattr("hub.backoff.random.uniform", lambda shortest, longest: longest)
 
 
 def reply_by_web(hub: Hub, peer: Peer, *, can_look: bool = True, text: str = "It left today.") -> int:
