@@ -10,7 +10,7 @@ from typing import Any, Literal
 from connectors.base import Config
 from hub.errors import Invalid
 
-Kind = Literal["text", "number", "checkbox", "select", "lines", "json", "secret", "secrets"]
+Kind = Literal["text", "number", "checkbox", "select", "lines", "json", "document", "secret", "secrets"]
 PREFIX = "config."
 
 
@@ -108,6 +108,9 @@ def _field(
 
 
 def _kind(schema: Mapping[str, Any], known: Mapping[str, Any]) -> tuple[Kind, tuple[str, ...]]:
+    types = {_plain(each, known).get("type") for each in schema.get("anyOf", ())}
+    if {"string", "object"} <= types:
+        return "document", ()
     schema = _plain(schema, known)
     if "enum" in schema:
         return "select", tuple(map(str, schema["enum"]))
@@ -139,6 +142,6 @@ def _written(kind: Kind, value: Any) -> str:
         return ""
     if kind == "lines":
         return "\n".join(map(str, value))
-    if kind == "json":
+    if kind == "json" or isinstance(value, Mapping):
         return json.dumps(value, indent=2, ensure_ascii=False)
     return str(value)
