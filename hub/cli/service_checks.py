@@ -67,12 +67,10 @@ def _tables(database: Database, shown: str) -> Check:
 
 def _work(database: Database, settings: Settings) -> Iterator[Check]:
     """What the rows say: whether secrets can be read, and whether anybody works."""
-    from cryptography.fernet import InvalidToken
-
     from hub import migrations
     from hub.channels.queries import list_channels
     from hub.clock import utcnow
-    from hub.database import EncryptedJson
+    from hub.database import EncryptedJson, Locked
     from hub.inbox.ingest import unanalysed
     from hub.queue.models import PlanSummary
 
@@ -80,14 +78,18 @@ def _work(database: Database, settings: Settings) -> Iterator[Check]:
         return
     if settings.secret_key or (settings.home / "secret.key").exists():
         EncryptedJson.use_key(settings.key)
-        try:
-            with database.reading() as session:
-                count = len(list_channels(session, utcnow()))
-        except InvalidToken:
-            remedy = "set the HUB_SECRET_KEY, or put back the secret.key, that they were stored with"
-            yield fail("channels", "their secrets were stored with another secret key", remedy)
+        with database.reading() as session:
+            channels = [each.channel for each in list_channels(session, utcnow())]
+            locked = [channel.name for channel in channels if isinstance(channel.secrets, Locked)]
+        if locked:
+            remedy = (
+                "set the HUB_SECRET_KEY, or put back the secret.key, that they were stored with; "
+                "or give each its credentials again with `hub channels renew`"
+            )
+            detail = f"the secrets of {', '.join(locked)} were stored with another secret key"
+            yield fail("channels", detail, remedy)
         else:
-            yield ok("channels", plural(count, "channel"))
+            yield ok("channels", plural(len(channels), "channel"))
     with database.reading() as session:
         plan, waiting = session.get(PlanSummary, 1), unanalysed(session)
         planned_at = plan.planned_at if plan else None

@@ -16,7 +16,7 @@ from sqlalchemy.orm import Session
 from hub.channels.models import Channel
 from hub.conversations.models import Conversation
 from hub.customers.models import Customer
-from hub.database import Database, EncryptedJson, json_items, nudge
+from hub.database import Database, EncryptedJson, Locked, json_items, nudge
 from tests.factories import NOW
 
 
@@ -178,8 +178,15 @@ def test_secrets_are_unreadable_without_the_key(database: Database) -> None:
         stored = session.execute(text("SELECT secrets FROM channels")).scalar_one()
         assert "tr0ub4dor" not in stored
     EncryptedJson.use_key("another key")
-    with database.reading() as session, pytest.raises(Exception):  # noqa: B017, PT011
-        session.scalars(select(Channel)).one()
+    with database.reading() as session:
+        channel = session.scalars(select(Channel)).one()
+        assert (channel.name, channel.secrets) == ("c", {})
+        assert isinstance(channel.secrets, Locked)
+    with pytest.raises(StatementError, match="another key"), database.session() as session:
+        session.add(Channel(name="d", connector="files", kind="mail", secrets=Locked(), created_at=NOW))
+    EncryptedJson.use_key("a key")
+    with database.reading() as session:
+        assert session.scalars(select(Channel)).one().secrets == {"password": "tr0ub4dor"}
 
 
 def test_the_items_of_a_json_array_are_rows(database: Database) -> None:
