@@ -8,6 +8,7 @@ from functools import lru_cache
 from hashlib import sha256
 
 from sqlalchemy import Select, select
+from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from hub.policies.models import PolicyVersion
@@ -38,14 +39,18 @@ def activate(session: Session, text: str, now: datetime) -> ActivePolicy:
     """
     policy = _parsed(text)
     digest = sha256(text.encode()).hexdigest()
-    version = session.scalar(select(PolicyVersion).where(PolicyVersion.digest == digest))
+    same = select(PolicyVersion).where(PolicyVersion.digest == digest)
+    version = session.scalar(same)
     if version is None:
-        version = PolicyVersion(digest=digest, source=text, created_at=now, activated_at=now)
-        session.add(version)
-    else:
-        current = session.scalar(_newest())
-        if current is not version:
-            version.activated_at = now
+        try:
+            with session.begin_nested():
+                version = PolicyVersion(digest=digest, source=text, created_at=now, activated_at=now)
+                session.add(version)
+        except IntegrityError:
+            # Another process that starts too was first, with the same text.
+            version = session.scalars(same).one()
+    elif session.scalar(_newest()) is not version:
+        version.activated_at = now
     session.flush()
     return ActivePolicy(version.id, policy)
 

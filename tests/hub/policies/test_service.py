@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor, wait
 from datetime import timedelta
 from pathlib import Path
 
@@ -40,6 +41,20 @@ def test_activating_what_rules_changes_nothing(database: Database) -> None:
         version = active_version(session)
         assert (version.created_at, version.activated_at) == (NOW, NOW)
         assert version.source == DEFAULT_POLICY
+
+
+def test_two_that_start_together_agree(database: Database) -> None:
+    def start() -> int:
+        with database.session() as session:
+            return activate(session, DEFAULT_POLICY, NOW).version_id
+
+    with ThreadPoolExecutor() as pool:
+        with database.session() as session:
+            first = activate(session, DEFAULT_POLICY, NOW).version_id
+            second = pool.submit(start)
+            # It cannot end before we do, and has time to find that there is none yet.
+            assert not wait([second], 0.3).done
+        assert second.result(30) == first
 
 
 def test_a_policy_that_cannot_be_used_changes_nothing(database: Database) -> None:
