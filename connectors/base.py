@@ -240,6 +240,12 @@ class Config(BaseModel):
     # A validation error that repeated the input would carry a secret into a log or an answer.
     model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
 
+    @classmethod
+    def local_files(cls, given: Mapping[str, Any]) -> tuple[str, ...]:
+        """Which of these settings, not checked yet, name a file of the hub's machine. Only who works on that
+        machine may give them: for anybody else they would be a way to look into it."""
+        return ()
+
 
 RULES: Mapping[str, str] = {
     "fetch": "brings what is new since a cursor",

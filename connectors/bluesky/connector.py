@@ -96,7 +96,7 @@ class BlueskyConnector(Connector):
         "profile": "done",
         "edits": "exempt: posts on Bluesky cannot be changed",
         "deletions": "done",
-        "attachments": "done",
+        "attachments": "todo: a picture comes as its address, with its description",
         "send": "done",
         "media": "done",
         "length": "done",

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import (
     AfterValidator,
@@ -100,6 +101,11 @@ class EmailConfig(Config):
         default=30 * _MEGABYTE, description="A larger attachment is described only"
     )
     max_body_bytes: PositiveInt = Field(default=MAX_BODY_BYTES, description="A longer text is rejected")
+
+    @classmethod
+    def local_files(cls, given: Mapping[str, Any]) -> tuple[str, ...]:
+        """`ca_file`."""
+        return ("ca_file",) if given.get("ca_file") else ()
 
     @model_validator(mode="after")
     def _belongs_together(self) -> Self:

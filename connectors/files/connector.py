@@ -79,7 +79,7 @@ class FilesConnector(Connector):
         "profile": "done",
         "edits": "exempt: a record is known by its id and kept as it came first",
         "deletions": "exempt: a file that goes away takes nothing back",
-        "attachments": "done",
+        "attachments": "todo: only their description is taken",
         "send": "done",
         "media": "done",
         "length": "exempt: a file has no limit",

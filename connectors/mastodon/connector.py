@@ -115,7 +115,7 @@ class MastodonConnector(Connector):
         "profile": "done",
         "edits": "done",
         "deletions": "done",
-        "attachments": "done",
+        "attachments": "todo: a file comes as its address, with its description",
         "send": "done",
         "media": "done",
         "length": "done",

@@ -94,6 +94,14 @@ class RestConfig(Config):
     timeout_seconds: PositiveFloat = Field(default=20.0, description="How long an answer may take to begin.")
     max_body_bytes: PositiveInt = Field(default=MAX_BODY_BYTES, description="The longest text taken.")
 
+    @classmethod
+    def local_files(cls, given: Mapping[str, Any]) -> tuple[str, ...]:
+        """`source`, unless it is the description or one that comes with the hub."""
+        source = given.get("source")
+        return (
+            ("source",) if isinstance(source, str) and "\n" not in source and source not in shipped() else ()
+        )
+
     @model_validator(mode="after")
     def _fits_its_description(self) -> Self:
         try:

@@ -55,7 +55,7 @@ class XConnector(Connector):
         "profile": "done",
         "edits": "done",
         "deletions": "done",
-        "attachments": "done",
+        "attachments": "todo: a picture or film comes as its address",
         "send": "done",
         "media": "done",
         "length": "done",

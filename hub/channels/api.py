@@ -9,7 +9,6 @@ from fastapi import APIRouter
 from pydantic import AwareDatetime, BaseModel, Field
 from sqlalchemy.orm import Session
 
-from connectors.registry import connector_names, connector_type
 from hub.channels.backfilling import start_backfill, stop_backfill
 from hub.channels.models import Backfill
 from hub.channels.queries import ChannelHealth, Health, find_shown, list_channels
@@ -18,13 +17,13 @@ from hub.channels.service import (
     find_channel,
     look_now,
     may_change,
+    refuse_local_files,
     renew_channel,
     set_paused,
     settings_of,
 )
 from hub.channels.trying import try_out
 from hub.clock import utcnow
-from hub.errors import Invalid
 from hub.http import ApiCaller, ApiUser, HubDep, SessionDep
 
 router = APIRouter(prefix="/channels", tags=["channels"])
@@ -126,7 +125,7 @@ def add(user: ApiUser, session: SessionDep, wanted: ChannelIn) -> ChannelOut:
     """Connect an account. For managers and admins."""
     may_change(user)
     now = utcnow()
-    _not_local(wanted.connector)
+    refuse_local_files(wanted.connector, wanted.config)
     channel = add_channel(
         session,
         name=wanted.name,
@@ -146,7 +145,7 @@ def renew(user: ApiUser, session: SessionDep, name: str, wanted: SettingsIn) -> 
     may_change(user)
     now = utcnow()
     channel = find_channel(session, name)
-    _not_local(channel.connector)
+    refuse_local_files(channel.connector, wanted.config, channel)
     renew_channel(session, channel, wanted.config, now, poll_seconds=wanted.poll_seconds)
     return to_item(find_shown(session, channel.id, now))
 
@@ -187,12 +186,6 @@ def end_backfill(user: ApiUser, session: SessionDep, name: str) -> BackfillOut:
     """Stop bringing in history; what came stays. For managers and admins."""
     may_change(user)
     return to_backfill(stop_backfill(session, find_channel(session, name), utcnow()))
-
-
-def _not_local(connector: str) -> None:
-    """Who is elsewhere names no files of this machine. Raises: Invalid."""
-    if connector in connector_names() and connector_type(connector).local:
-        raise Invalid(f"a {connector} channel is set up on the command line only", field="connector")
 
 
 def _set_paused(session: Session, name: str, paused: bool) -> ChannelOut:

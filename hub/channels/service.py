@@ -109,6 +109,21 @@ def settings_of(channel: Channel) -> Config:
     return read_config(channel.connector, {**channel.config, **secrets_of(channel)})
 
 
+def refuse_local_files(connector: str, given: Mapping[str, Any], channel: Channel | None = None) -> None:
+    """Whoever is elsewhere names no files of this machine but those that the channel has. Raises: Invalid."""
+    if connector not in connector_names():
+        return
+    kind = connector_type(connector)
+    if kind.local:
+        raise Invalid(f"a {connector} channel is set up on the command line only", field="connector")
+    current = channel.config if channel else {}
+    named = [name for name in kind.config_type.local_files(given) if given[name] != current.get(name)]
+    if named:
+        told = "A file of the hub's machine is named on the command line only."
+        problems = dict.fromkeys(named, told)
+        raise Invalid(f"{', '.join(named)}: {told}", field="config", problems=problems)
+
+
 def read_config(connector: str, given: Mapping[str, Any]) -> Config:
     """The settings, checked. Raises: Invalid; its `problems` say for each setting what is wrong, no value."""
     if connector not in connector_names():

@@ -20,6 +20,7 @@ from hub.channels.service import (
     look_now,
     may_change,
     read_config,
+    refuse_local_files,
     renew_channel,
     secrets_of,
 )
@@ -194,7 +195,9 @@ def _form_page(
 
 def _read(connector: str, typed: Mapping[str, str], channel: Channel | None = None) -> dict[str, Any]:
     current = {**channel.config, **(channel.secrets or {})} if channel else None
-    return read_form(connector_type(connector).config_type, typed, current)
+    given = read_form(connector_type(connector).config_type, typed, current)
+    refuse_local_files(connector, given, channel)
+    return given
 
 
 def _merged(channel: Channel, given: Mapping[str, Any]) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from pathlib import Path
 from threading import Event
 
 import pytest
@@ -135,6 +136,29 @@ def test_settings_change_and_an_empty_secret_stays(
 
 
 @pytest.mark.usefixtures("line")
+@pytest.mark.parametrize(
+    ("connector", "field", "path"),
+    [("rest", "source", "{folder}/tracker.yaml"), ("email", "ca_file", "{folder}/ca.pem")],
+)
+def test_whoever_is_elsewhere_names_no_file_of_this_machine(
+    managing_api: TestClient, manager: TestClient, tmp_path: Path, connector: str, field: str, path: str
+) -> None:
+    secret = tmp_path / "tracker.yaml"
+    secret.write_text("password: tr0ub4dor\n")
+    named = path.format(folder=tmp_path)
+    wanted = {"name": "c", "connector": connector, "config": {field: named}}
+    refused = managing_api.post("channels", json=wanted)
+    assert refused.status_code == 422
+    assert refused.json()["problems"].keys() == {field}
+    page = manager.post(f"/channels/new/{connector}/test", data={"name": "c", f"config.{field}": named})
+    for text in (refused.text, page.text):
+        assert "command line only" in text
+        assert "password" not in refused.text
+    by_name = {**wanted, "config": {field: "freshdesk"}}
+    if connector == "rest":
+        assert "command line" not in managing_api.post("channels", json=by_name).text
+
+
 def test_agents_set_nothing_up(agent: TestClient, api: TestClient) -> None:
     assert "/channels/new" not in agent.get("/channels").text
     for path in ("/channels/new", "/channels/new/scripted", "/channels/chirp/settings"):
