@@ -1,0 +1,1 @@
+"""Trying orders of work on traffic that was: a discrete-event simulator, its rivals, and what theory says."""

@@ -1,0 +1,152 @@
+"""Orders of serving: the rivals, and ours."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import datetime, timedelta
+from heapq import heapify, heappop, heappush
+from typing import Protocol
+
+from routing.replay.jobs import Jobs
+from routing.replay.simulator import Discipline, Queue
+from routing.types import Plan, Waiting
+
+
+def first_come(jobs: Jobs) -> Queue:
+    """Who waits longest is next."""
+    return _Ranked(range(len(jobs)))
+
+
+def strict_levels(jobs: Jobs) -> Queue:
+    """The better tier first, whatever waits below; within a tier who waits longest.
+
+    So Zendesk's omnichannel routing orders a queue: by the ticket's priority, then by its time in the queue.
+    """
+    return _Ranked(sorted(range(len(jobs)), key=jobs.level.__getitem__))
+
+
+def earliest_deadline(jobs: Jobs) -> Queue:
+    """Whose promise ends first is next, kept or not."""
+    return _Ranked(sorted(range(len(jobs)), key=jobs.due.__getitem__))
+
+
+def accumulating(rates: Sequence[float]) -> Discipline:
+    """Kleinrock's delay-dependent priority (1964): that of level k grows by `rates[k]` each second."""
+    return lambda jobs: _Accumulating(jobs, rates)
+
+
+class _Ranked:
+    """An order known from the beginning: `order` holds the jobs, first to last."""
+
+    def __init__(self, order: Sequence[int]) -> None:
+        self._order = order
+        self._ranks = [0] * len(order)
+        for rank, job in enumerate(order):
+            self._ranks[job] = rank
+        self._waiting: list[int] = []
+
+    def add(self, job: int, now: float) -> None:
+        heappush(self._waiting, self._ranks[job])
+
+    def take(self, now: float, agents: int) -> int:
+        return self._order[heappop(self._waiting)]
+
+    def __len__(self) -> int:
+        return len(self._waiting)
+
+
+class _Accumulating:
+    def __init__(self, jobs: Jobs, rates: Sequence[float]) -> None:
+        self._jobs, self._rates = jobs, rates
+        self._levels: list[deque[int]] = [deque() for _ in rates]
+        self._count = 0
+
+    def add(self, job: int, now: float) -> None:
+        self._levels[self._jobs.level[job]].append(job)
+        self._count += 1
+
+    def take(self, now: float, agents: int) -> int:
+        at = self._jobs.at
+        _, level = max(
+            ((now - at[waiting[0]]) * rate, -level)
+            for level, (waiting, rate) in enumerate(zip(self._levels, self._rates, strict=True))
+            if waiting
+        )
+        self._count -= 1
+        return self._levels[-level].popleft()
+
+    def __len__(self) -> int:
+        return self._count
+
+
+class Planner(Protocol):
+    """What `routing.plan.plan` is."""
+
+    def __call__(
+        self, waiting: Sequence[Waiting], agents: int, now: datetime, second_weight_factor: float
+    ) -> Plan: ...
+
+
+def planned(
+    planner: Planner, second_weight_factor: float = 0.5, every_seconds: float = 1.0, share: float = 0.0
+) -> Discipline:
+    """The earliest `reply_by` first, as the hub does it, and `planner` says what that is.
+
+    Planned anew before somebody is taken, if anybody arrived or the number of agents changed since the last
+    plan, that is `every_seconds` old, and the arrivals since are more than `share` of those who wait. Until
+    then who is new stands at their promise.
+    """
+    return lambda jobs: PlannedQueue(jobs, planner, second_weight_factor, every_seconds, share)
+
+
+class PlannedQueue:
+    """The queue of `planned`. `gave_way` holds whose promise had given way when they were taken."""
+
+    def __init__(
+        self, jobs: Jobs, planner: Planner, factor: float, every_seconds: float, share: float
+    ) -> None:
+        self._jobs, self._planner, self._factor = jobs, planner, factor
+        self._every, self._share = every_seconds, share
+        self._waiting: dict[int, Waiting] = {}
+        self._queue: list[tuple[datetime, int]] = []
+        self._arrived = 0
+        self._agents = -1
+        self._next_plan = -float("inf")
+        self.gave_way: set[int] = set()
+        self.plans = 0
+
+    def add(self, job: int, now: float) -> None:
+        jobs = self._jobs
+        start = jobs.start
+        due_at = start + timedelta(seconds=jobs.due[job])
+        second_due_at = start + timedelta(seconds=jobs.second_due[job])
+        self._waiting[job] = Waiting(job, due_at, second_due_at, jobs.weight[job], jobs.work[job])
+        heappush(self._queue, (due_at, job))
+        self._arrived += 1
+
+    def take(self, now: float, agents: int) -> int:
+        changed = agents != self._agents or self._arrived > self._share * len(self._waiting)
+        if changed and now >= self._next_plan:
+            self._plan(now, agents)
+        _, job = heappop(self._queue)
+        if self._waiting.pop(job).gave_way_at is not None:
+            self.gave_way.add(job)
+        return job
+
+    def __len__(self) -> int:
+        return len(self._waiting)
+
+    def _plan(self, now: float, agents: int) -> None:
+        self.plans += 1
+        self._arrived, self._agents, self._next_plan = 0, agents, now + self._every
+        moment = self._jobs.start + timedelta(seconds=now)
+        waiting = self._waiting
+        planned = self._planner(list(waiting.values()), agents, moment, self._factor)
+        for place in planned.places:
+            old = waiting[place.id]
+            if old.gave_way_at != place.gave_way_at:
+                waiting[place.id] = replace(old, gave_way_at=place.gave_way_at)
+        self._queue = [(place.reply_by, place.id) for place in planned.places]
+        heapify(self._queue)
