@@ -15,7 +15,6 @@ from pydantic import (
     AfterValidator,
     BaseModel,
     BeforeValidator,
-    ConfigDict,
     Field,
     ValidationError,
     WithJsonSchema,
@@ -23,13 +22,12 @@ from pydantic import (
 
 from routing.calendars import Calendar, HolidaySource, Interval
 from routing.located_yaml import Problem, read_yaml
+from routing.policy_fields import STRICT, Duration, Factor, Name, Share, When
 from routing.policy_problems import ALWAYS, contradictions, field_problems
 from routing.query import parse_query
 from sentiment.types import IntentLabel, SentimentLabel
 
-_DURATION = re.compile(r"(?:(\d{1,4})d)?\s*(?:(\d{1,5})h)?\s*(?:(\d{1,6})m)?\s*(?:(\d{1,8})s)?")
 _INTERVAL = re.compile(r"([01]\d|2[0-3]):([0-5]\d)-(?:([01]\d|2[0-3]):([0-5]\d)|24:00)")
-_YEAR = timedelta(days=366)
 
 
 class PolicyError(Exception):
@@ -38,20 +36,6 @@ class PolicyError(Exception):
     def __init__(self, problems: tuple[Problem, ...]) -> None:
         self.problems = problems
         super().__init__("\n".join(f"line {p.line}: {p.field}: {p.message}" for p in problems))
-
-
-def parse_duration(value: object) -> timedelta:
-    """Read `90s`, `15m`, `2h`, `1d` or a sum of them, largest first (`1h 30m`). Raises: ValueError."""
-    if isinstance(value, timedelta):
-        return value
-    match = _DURATION.fullmatch(value.strip()) if isinstance(value, str) and value.strip() else None
-    if match is None:
-        raise ValueError(f"{value!r} is no duration: write 90s, 15m, 2h, 1d or 1h 30m")
-    days, hours, minutes, seconds = (int(part or 0) for part in match.groups())
-    duration = timedelta(days=days, hours=hours, minutes=minutes, seconds=seconds)
-    if not timedelta(0) < duration <= _YEAR:
-        raise ValueError(f"{value!r} is not between one second and a year")
-    return duration
 
 
 def _parse_hours(value: object) -> tuple[Interval, ...]:
@@ -87,24 +71,9 @@ def _check_query(value: str) -> str:
     return value
 
 
-Name = Annotated[str, Field(min_length=1, max_length=40)]
 QueryText = Annotated[str, AfterValidator(_check_query), Field(max_length=4000)]
-Factor = Annotated[float, Field(ge=0.01, le=1000)]
-Share = Annotated[float, Field(ge=0, le=1)]
 Currency = Annotated[str, Field(pattern="^[A-Z]{3}$")]
 TimeZone = Annotated[str, AfterValidator(_check_time_zone)]
-Duration = Annotated[
-    timedelta,
-    BeforeValidator(parse_duration),
-    WithJsonSchema(
-        {
-            "type": "string",
-            "minLength": 2,
-            "pattern": f"^{_DURATION.pattern}$",
-            "examples": ["15m", "2h", "1d"],
-        }
-    ),
-]
 Hours = Annotated[
     tuple[Interval, ...],
     BeforeValidator(_parse_hours),
@@ -125,7 +94,7 @@ Hours = Annotated[
 
 
 class _Part(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+    model_config = STRICT
 
 
 class Week(_Part):
@@ -171,25 +140,6 @@ class CalendarRules(_Part):
     holidays: Holidays | None = None
     exceptions: dict[date, Hours] = {}
     """Single dates with hours of their own, or closed; they overrule week and holidays."""
-
-
-class When(_Part):
-    """Conditions, all of which must hold; one that is not given always holds."""
-
-    channel: tuple[str, ...] | None = None
-    channel_kind: tuple[Literal["social", "mail", "ticket"], ...] | None = None
-    tier: tuple[Name, ...] | None = None
-    intent: tuple[IntentLabel, ...] | None = None
-    sentiment: tuple[SentimentLabel, ...] | None = None
-    language: tuple[Annotated[str, Field(pattern="^[a-z]{2,3}$")], ...] | None = None
-    spend_percentile_at_least: Annotated[float, Field(ge=0, le=100)] | None = None
-    """100 spends most."""
-    followers_at_least: Annotated[int, Field(ge=0)] | None = None
-
-    @property
-    def matches_all(self) -> bool:
-        """Whether there is no condition."""
-        return all(getattr(self, name) is None for name in type(self).model_fields)
 
 
 class Rule(_Part):

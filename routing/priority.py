@@ -6,7 +6,8 @@ import math
 from collections.abc import Iterable, Iterator
 from datetime import datetime, timedelta
 
-from routing.policy import Handling, Policy, Rule, Weights, When
+from routing.policy import Handling, Policy, Rule, Weights
+from routing.policy_fields import When
 from routing.policy_problems import DEFAULT
 from routing.types import Facts, Priority, Reason
 from sentiment.types import Analysis, Intent, IntentLabel, SentimentLabel

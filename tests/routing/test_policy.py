@@ -15,7 +15,8 @@ from jsonschema import Draft202012Validator
 
 from routing.calendars import Interval
 from routing.located_yaml import Problem, read_yaml
-from routing.policy import DEFAULT_POLICY, PolicyError, parse_duration, policy_schema, read_policy
+from routing.policy import DEFAULT_POLICY, PolicyError, policy_schema, read_policy
+from routing.policy_fields import parse_duration
 
 DOCS = Path(__file__).parents[2] / "docs"
 PUBLISHED_SCHEMA = DOCS / "policy.schema.json"

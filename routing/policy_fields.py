@@ -1,0 +1,69 @@
+"""What all parts of a policy are made of: names, durations, shares, and conditions."""
+
+from __future__ import annotations
+
+import re
+from datetime import timedelta
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
+
+from sentiment.types import IntentLabel, SentimentLabel
+
+_DURATION = re.compile(r"(?:(\d{1,4})d)?\s*(?:(\d{1,5})h)?\s*(?:(\d{1,6})m)?\s*(?:(\d{1,8})s)?")
+_YEAR = timedelta(days=366)
+
+
+def parse_duration(value: object) -> timedelta:
+    """Read `90s`, `15m`, `2h`, `1d` or a sum of them, largest first (`1h 30m`). Raises: ValueError."""
+    if isinstance(value, timedelta):
+        return value
+    match = _DURATION.fullmatch(value.strip()) if isinstance(value, str) and value.strip() else None
+    if match is None:
+        raise ValueError(f"{value!r} is no duration: write 90s, 15m, 2h, 1d or 1h 30m")
+    days, hours, minutes, seconds = (int(part or 0) for part in match.groups())
+    duration = timedelta(days=days, hours=hours, minutes=minutes, seconds=seconds)
+    if not timedelta(0) < duration <= _YEAR:
+        raise ValueError(f"{value!r} is not between one second and a year")
+    return duration
+
+
+STRICT = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+"""What a part of a policy does not know it refuses."""
+
+Name = Annotated[str, Field(min_length=1, max_length=40)]
+Factor = Annotated[float, Field(ge=0.01, le=1000)]
+Share = Annotated[float, Field(ge=0, le=1)]
+Duration = Annotated[
+    timedelta,
+    BeforeValidator(parse_duration),
+    WithJsonSchema(
+        {
+            "type": "string",
+            "minLength": 2,
+            "pattern": f"^{_DURATION.pattern}$",
+            "examples": ["15m", "2h", "1d"],
+        }
+    ),
+]
+
+
+class When(BaseModel):
+    """Conditions, all of which must hold; one that is not given always holds."""
+
+    model_config = STRICT
+
+    channel: tuple[str, ...] | None = None
+    channel_kind: tuple[Literal["social", "mail", "ticket"], ...] | None = None
+    tier: tuple[Name, ...] | None = None
+    intent: tuple[IntentLabel, ...] | None = None
+    sentiment: tuple[SentimentLabel, ...] | None = None
+    language: tuple[Annotated[str, Field(pattern="^[a-z]{2,3}$")], ...] | None = None
+    spend_percentile_at_least: Annotated[float, Field(ge=0, le=100)] | None = None
+    """100 spends most."""
+    followers_at_least: Annotated[int, Field(ge=0)] | None = None
+
+    @property
+    def matches_all(self) -> bool:
+        """Whether there is no condition."""
+        return all(getattr(self, name) is None for name in type(self).model_fields)
