@@ -1,8 +1,9 @@
 """Opening hours: how much open time lies between two moments, and when so much of it will have passed.
 
-Local times follow RFC 5545, section 3.3.5: a time that occurs twice is its first occurrence, a time that the
-clock skips is read with the offset before the jump. An interval belongs to the day it begins on, so the night
-shift of the day before a holiday is worked to its end.
+A local time that occurs twice is its first occurrence, as in RFC 5545, section 3.3.5. One that the clock
+skips is the moment of the jump: nobody works in an hour, or on a day, that is not there (Samoa had no Friday
+in the last week of 2011, and its offices stayed closed on the Saturday). An interval belongs to the day it
+begins on, so the night shift of the day before a holiday is worked to its end.
 """
 
 from __future__ import annotations
@@ -19,7 +20,8 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _EPOCH_ORDINAL = _EPOCH.toordinal()
 _MICROSECOND = timedelta(microseconds=1)
 # All sums are whole microseconds, so that `elapsed` and `deadline` are exact inverses.
-_DAY = 86_400_000_000
+_SECOND = 1_000_000
+_DAY = 86_400 * _SECOND
 _BLOCK_DAYS = 64
 _HORIZON_DAYS = 5 * 366
 
@@ -172,8 +174,24 @@ class Calendar:
 
     def _instant(self, local: date, minute: int) -> int:
         days, minute = divmod(minute, 1440)
-        wall = time(minute // 60, minute % 60)
-        return _count(datetime.combine(local + timedelta(days=days), wall, tzinfo=self._zone))
+        wall = datetime.combine(
+            local + timedelta(days=days), time(minute // 60, minute % 60), tzinfo=self._zone
+        )
+        # PEP 495: of a time that is skipped, the first reading is the later one.
+        first, second = _count(wall), _count(wall.replace(fold=1))
+        return first if first <= second else self._jump(second, first)
+
+    def _jump(self, before: int, after: int) -> int:
+        """The moment in between, or `after` itself, at which the clock jumps; a whole second."""
+        low, high = before // _SECOND, after // _SECOND
+        offset = self._offset(low)
+        while high - low > 1:
+            middle = (low + high) // 2
+            low, high = (middle, high) if self._offset(middle) == offset else (low, middle)
+        return high * _SECOND
+
+    def _offset(self, second: int) -> timedelta | None:
+        return (_EPOCH + timedelta(seconds=second)).astimezone(self._zone).utcoffset()
 
 
 def _count(at: datetime) -> int:

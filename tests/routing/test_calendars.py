@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime, time, timedelta, tzinfo
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -11,8 +11,19 @@ from hypothesis import strategies as st
 
 from routing.calendars import Calendar, HolidaySource, Interval, NeverOpen
 
-# One hour, half an hour (Lord Howe), clocks changed at midnight (Santiago), a day left out (Apia, 2011).
-ZONES = ["Europe/Berlin", "America/New_York", "Australia/Lord_Howe", "America/Santiago", "Pacific/Apia"]
+# One hour, half an hour (Lord Howe), clocks changed at midnight (Santiago), a day left out (Apia, 2011),
+# another offset in the month of fasting (Casablanca), an offset of 45 minutes (Chatham), none any more
+# (Tehran).
+ZONES = [
+    "Europe/Berlin",
+    "America/New_York",
+    "Australia/Lord_Howe",
+    "America/Santiago",
+    "Pacific/Apia",
+    "Africa/Casablanca",
+    "Pacific/Chatham",
+    "Asia/Tehran",
+]
 
 NINE_TO_FIVE = Interval(9 * 60, 17 * 60)
 NIGHT = Interval(22 * 60, 30 * 60)
@@ -111,6 +122,48 @@ def test_a_night_shift_before_a_holiday_is_worked_to_its_end() -> None:
     assert not nights.is_open(utc("2026-12-25T23:00+01:00"))
 
 
+@pytest.mark.parametrize(
+    ("zone", "hours", "start", "end", "opened"),
+    [
+        pytest.param(
+            "Europe/Berlin", (130, 170), "2026-03-29T00:00+01:00", "2026-03-30T00:00+02:00", 0, id="all"
+        ),
+        pytest.param(
+            "Europe/Berlin", (60, 150), "2026-03-29T00:00+01:00", "2026-03-30T00:00+02:00", 60, id="end"
+        ),
+        pytest.param(
+            "Europe/Berlin", (150, 240), "2026-03-29T00:00+01:00", "2026-03-30T00:00+02:00", 60, id="start"
+        ),
+        pytest.param(
+            "Australia/Lord_Howe",
+            (105, 180),
+            "2026-10-04T00:00+10:30",
+            "2026-10-05T00:00+11:00",
+            45,
+            id="half an hour",
+        ),
+        pytest.param(
+            "America/Santiago", (0, 90), "2026-09-05T12:00-04:00", "2026-09-06T12:00-03:00", 30, id="midnight"
+        ),
+        pytest.param(
+            "Pacific/Apia", (540, 1020), "2011-12-30T00:00-10:00", "2012-01-01T00:00+14:00", 480, id="a day"
+        ),
+    ],
+)
+def test_nobody_works_in_a_time_that_is_not_there(
+    zone: str, hours: tuple[int, int], start: str, end: str, opened: int
+) -> None:
+    calendar = Calendar(zone, [[Interval(*hours)]] * 7)
+    assert calendar.elapsed(utc(start), utc(end)) == timedelta(minutes=opened)
+
+
+def test_offices_stayed_closed_on_the_saturday_after_the_friday_that_was_left_out() -> None:
+    samoa = Calendar("Pacific/Apia", OFFICE_WEEK)
+    thursday, monday = utc("2011-12-29T16:00-10:00"), utc("2012-01-02T10:00+14:00")
+    assert samoa.deadline(thursday, timedelta(hours=2)) == monday
+    assert samoa.elapsed(thursday, monday) == timedelta(hours=2)
+
+
 def test_overlapping_intervals_count_once() -> None:
     twice = Calendar("UTC", [[Interval(540, 720), Interval(600, 780)]] * 7)
     assert twice.elapsed(utc("2026-11-16T00:00+00:00"), utc("2026-11-17T00:00+00:00")) == timedelta(hours=4)
@@ -140,16 +193,38 @@ calendars = st.builds(
     st.sampled_from([None, HolidaySource("DE", "BY"), HolidaySource("US")]),
     st.dictionaries(st.dates(date(2010, 12, 1), date(2012, 12, 1)), days, max_size=3),
 )
-# Around the day that Samoa left out, and over several years of clock changes.
-moments = st.timedeltas(timedelta(0), timedelta(days=1800)).map(
-    lambda after: utc("2010-12-01T00:00Z") + after
+
+
+def jumps() -> list[datetime]:
+    """Every clock change of these zones from 2010 to 2030, to the hour."""
+    begin, found = utc("2010-12-01T00:00Z"), []
+    for zone in map(ZoneInfo, ZONES):
+        offsets = [(begin + timedelta(hours=6 * n)).astimezone(zone).utcoffset() for n in range(4 * 365 * 20)]
+        found += [
+            begin + timedelta(hours=6 * n) for n in range(1, len(offsets)) if offsets[n - 1] != offsets[n]
+        ]
+    return sorted(set(found))
+
+
+# Anywhere in the years of clock changes; and, more often than chance would have it, near one of them.
+moments = st.one_of(
+    st.timedeltas(timedelta(0), timedelta(days=1800)).map(lambda after: utc("2010-12-01T00:00Z") + after),
+    st.builds(
+        lambda jump, near: jump + near,
+        st.sampled_from(jumps()),
+        st.timedeltas(timedelta(hours=-30), timedelta(hours=30)),
+    ),
 )
 durations = st.timedeltas(timedelta(0), timedelta(days=40))
 
 
 @given(calendars, moments, durations)
 def test_elapsed_undoes_deadline(calendar: Calendar, start: datetime, duration: timedelta) -> None:
-    end = calendar.deadline(start, duration)
+    try:
+        end = calendar.deadline(start, duration)
+    except NeverOpen:
+        assert calendar.elapsed(start, start + timedelta(days=5 * 365)) < duration
+        return
     assert end >= start
     assert calendar.elapsed(start, end) == duration
 
@@ -164,11 +239,15 @@ def test_deadline_undoes_elapsed(calendar: Calendar, start: datetime, span: time
     assert elapsed <= span
 
 
-@given(calendars, st.lists(moments, min_size=3, max_size=3).map(sorted))
-def test_elapsed_adds_up(calendar: Calendar, three: list[datetime]) -> None:
-    first, middle, last = three
+spans = st.timedeltas(timedelta(0), timedelta(days=300))
+
+
+@given(calendars, moments, spans, spans)
+def test_elapsed_adds_up(calendar: Calendar, first: datetime, one: timedelta, another: timedelta) -> None:
+    middle, last = first + one, first + one + another
     assert calendar.elapsed(first, last) == calendar.elapsed(first, middle) + calendar.elapsed(middle, last)
-    assert calendar.elapsed(last, first) == timedelta(0)
+    if one + another:
+        assert calendar.elapsed(last, first) == timedelta(0)
 
 
 @given(calendars, moments)
@@ -179,17 +258,26 @@ def test_open_time_passes_exactly_while_open(calendar: Calendar, at: datetime) -
 
 @given(st.sampled_from(ZONES), st.lists(days, min_size=7, max_size=7), moments)
 def test_open_is_what_the_wall_clock_says(zone: str, week: list[list[Interval]], at: datetime) -> None:
-    """Away from clock changes, where the wall clock alone decides."""
+    """Also beside and on the days on which the clock changes, but for times that it shows twice."""
     local = at.astimezone(ZoneInfo(zone))
-    assume(
-        all(
-            (at + timedelta(days=d)).astimezone(local.tzinfo).utcoffset() == local.utcoffset()
-            for d in (-3, 2)
-        )
-    )
+    # An interval that ends in an hour that comes twice ends at its first time, and one of the day before too.
+    assume(not any(_turned_back(at + timedelta(hours=hours), local.tzinfo) for hours in range(-50, 50)))
     minute = local.hour * 60 + local.minute
-    today, yesterday = week[local.weekday()], week[local.weekday() - 1]
-    expected = any(i.start <= minute < i.end for i in today) or any(
-        i.start <= minute + 1440 < i.end for i in yesterday
-    )
+    expected = any(i.start <= minute < i.end for i in week[local.weekday()])
+    before = local.date() - timedelta(days=1)
+    if _is_there(before, local.tzinfo):
+        expected = expected or any(i.start <= minute + 1440 < i.end for i in week[before.weekday()])
     assert Calendar(zone, week).is_open(at) == expected
+
+
+def _turned_back(at: datetime, zone: tzinfo | None) -> bool:
+    before, after = at.astimezone(zone).utcoffset(), (at + timedelta(hours=1)).astimezone(zone).utcoffset()
+    assert before is not None
+    assert after is not None
+    return after < before
+
+
+def _is_there(day: date, zone: tzinfo | None) -> bool:
+    """Whether the clock shows any time of that date."""
+    noon = datetime.combine(day, time(12), tzinfo=zone)
+    return noon.astimezone(UTC).astimezone(zone).date() == day
