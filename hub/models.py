@@ -15,6 +15,7 @@ from hub.customers.models import Customer, CustomerIdentity, Event
 from hub.database import Base
 from hub.inbox.models import Receipt, Reject
 from hub.learning.models import Correction, IntentExample, ModelVersion, Reanalysis, TaughtIntentRow
+from hub.listening.models import SavedSearch, SearchHit
 from hub.policies.models import PolicyVersion
 from hub.queue.models import PlanSummary
 
@@ -42,6 +43,8 @@ __all__ = [
     "Reanalysis",
     "Receipt",
     "Reject",
+    "SavedSearch",
+    "SearchHit",
     "TaughtIntentRow",
     "User",
 ]

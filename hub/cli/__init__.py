@@ -23,6 +23,7 @@ from hub.cli import (
     rejects,
     score,
     search,
+    searches,
     serving,
     users,
 )
@@ -68,6 +69,7 @@ for module in (
     queue,
     rejects,
     search,
+    searches,
     customers,
     policy,
     channels,

@@ -16,6 +16,7 @@ from hub.conversations.models import Conversation, Message
 from hub.conversations.quoting import is_reply, own_words
 from hub.database import nudge
 from hub.listening.rules import hear
+from hub.listening.saved import ask_searches
 from hub.policies.service import active_policy
 from hub.queue.service import FOR_PLACING, place
 from hub.runtime import Hub
@@ -58,6 +59,7 @@ def analyse(hub: Hub) -> int:
             done.append(message)
         session.flush()
         hear(session, done, now)
+        ask_searches(session, done)
         place_read(session, done)
     return len(claimed)
 

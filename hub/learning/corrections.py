@@ -15,6 +15,7 @@ from hub.conversations.models import AnalysisRow, Message
 from hub.conversations.service import get_conversation
 from hub.errors import Conflict, Invalid, NotFound
 from hub.learning.models import Correction
+from hub.listening.saved import ask_searches
 from hub.policies.service import active_policy
 from hub.queue.service import place
 from sentiment.types import INTENTS, SENTIMENTS
@@ -124,6 +125,7 @@ def _count(session: Session, message: Message, row: AnalysisRow, now: datetime) 
     keep_corrections(session, [row])
     session.expire(message, ["corrections"])
     session.flush()
+    ask_searches(session, [message])
     conversation = get_conversation(session, message.conversation_id)
     place(session, [conversation], active_policy(session), now)
 

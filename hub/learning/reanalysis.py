@@ -18,6 +18,7 @@ from hub.errors import Conflict, Invalid
 from hub.inbox.analyse import place_read, words_of
 from hub.learning.corrections import keep_corrections
 from hub.learning.models import Reanalysis
+from hub.listening.saved import ask_searches
 from hub.paging import after, encode_cursor
 from hub.runtime import Hub
 from sentiment.types import Analysis, Scorer
@@ -164,6 +165,7 @@ def _store(session: Session, read: dict[int, Analysis | None]) -> None:
             rows.append(message.analysis)
     keep_corrections(session, rows)
     session.flush()
+    ask_searches(session, messages)
     place_read(session, messages)
 
 

@@ -11,8 +11,17 @@ from pydantic import BaseModel
 
 from hub.clock import utcnow
 from hub.conversations.models import Conversation, Message
-from hub.http import ApiUser, SessionDep
+from hub.http import ApiUser, RowId, SessionDep
+from hub.listening.models import SavedSearch
 from hub.listening.queries import moods
+from hub.listening.saved import (
+    Found,
+    find_search,
+    found_by_searches,
+    remove_search,
+    rename_search,
+    save_search,
+)
 from hub.listening.search import read_query, search
 from hub.paging import MAX_LIMIT
 from hub.period import Range, Unit
@@ -138,6 +147,87 @@ def found_out(message: Message, conversation: Conversation) -> FoundOut:
         url=message.url,
         language=analysis.language if analysis else None,
         sentiment=analysis.sentiment if analysis else None,
+    )
+
+
+class SavedIn(BaseModel):
+    """`query` is one of docs/queries.md."""
+
+    name: str
+    query: str
+
+
+class NameIn(BaseModel):
+    name: str
+
+
+class SavedOut(BaseModel):
+    """A saved search. History is asked from the newest back: `looked_until` is how far it came, until
+    `filled` says that it is done."""
+
+    id: int
+    name: str
+    query: str
+    saved_by: str | None
+    created_at: datetime
+    looked_until: datetime | None
+    filled: bool
+
+
+class SavedReport(SavedOut, TallyOut):
+    """What a saved search found in a range; `before` counts what it found in as long a time before, and
+    `over_time` the messages of each hour or day of the range, the last still going on."""
+
+    before: int
+    over_time: list[int]
+
+
+@router.get("/searches")
+def get_searches(user: ApiUser, session: SessionDep, range: Range = "7d") -> list[SavedReport]:
+    """The saved searches by name, and what each found."""
+    return [saved_report(each) for each in found_by_searches(session, range, utcnow())]
+
+
+@router.post("/searches", status_code=201)
+def post_search(user: ApiUser, session: SessionDep, body: SavedIn) -> SavedOut:
+    """Save a search: every message is asked it from now on, and those of the last 90 days once."""
+    return saved_out(save_search(session, body.name, body.query, user=user, now=utcnow()))
+
+
+@router.patch("/searches/{search_id}")
+def patch_search(user: ApiUser, session: SessionDep, search_id: RowId, body: NameIn) -> SavedOut:
+    """Give a saved search another name."""
+    saved = find_search(session, search_id)
+    rename_search(session, saved, body.name)
+    return saved_out(saved)
+
+
+@router.delete("/searches/{search_id}", status_code=204)
+def delete_search(user: ApiUser, session: SessionDep, search_id: RowId) -> None:
+    """Count a saved search no more."""
+    remove_search(session, find_search(session, search_id))
+
+
+def saved_report(found: Found) -> SavedReport:
+    """A saved search with what it found, as the API and `hub searches --json` show it."""
+    return SavedReport(
+        **saved_out(found.saved).model_dump(),
+        **found.tally.fields(),
+        before=found.before,
+        over_time=list(found.over_time),
+    )
+
+
+def saved_out(saved: SavedSearch) -> SavedOut:
+    """A saved search as the API shows it."""
+    return SavedOut(
+        id=saved.id,
+        name=saved.name,
+        query=saved.query,
+        saved_by=saved.user.name if saved.user else None,
+        created_at=saved.created_at,
+        looked_until=saved.looked_until,
+        filled=saved.filled_at is not None,
     )
 
 

@@ -12,7 +12,7 @@ from datetime import datetime
 from functools import reduce
 from typing import Any, cast
 
-from sqlalchemy import ColumnElement, Text, and_, func, or_, select
+from sqlalchemy import ColumnElement, Select, Text, and_, func, or_, select
 from sqlalchemy import cast as sql_cast
 from sqlalchemy.orm import Session, joinedload
 
@@ -26,7 +26,7 @@ from hub.listening.queries import SAID
 from hub.paging import Page, after, encode_cursor
 from hub.policies.service import active_policy
 from routing.listening import post_of
-from routing.matching import Reading, compile_query
+from routing.matching import Post, Reading, compile_query
 from routing.query import And, Is, Near, Or, Phrase, Query, QueryError, Within, parse_query
 from routing.types import Facts
 from sentiment.types import Analysis, Intent, Sentiment, SentimentLabel
@@ -85,13 +85,7 @@ def search(session: Session, query: Query, *, cursor: str | None = None, limit: 
     while more and len(ids) < limit and looked_at < LOOKED_AT:
         rows = session.execute(
             after(
-                select(*_ASKED)
-                .select_from(Message)
-                .join(Channel, Channel.id == Message.channel_id)
-                .join(Conversation, Conversation.id == Message.conversation_id)
-                .join(Customer, Customer.id == Conversation.customer_id)
-                .outerjoin(AnalysisRow, AnalysisRow.message_id == Message.id)
-                .where(SAID, Message.deleted_at.is_(None), *([] if possible is None else [possible])),
+                _said().where(SAID, Message.deleted_at.is_(None), *([] if possible is None else [possible])),
                 KEY,
                 (datetime, int),
                 cursor,
@@ -102,13 +96,35 @@ def search(session: Session, query: Query, *, cursor: str | None = None, limit: 
         for row in rows:
             last = row
             looked_at += 1
-            if test(Reading(post_of(text_of(row), authors_of(row), _facts(row), threshold))):
+            if test(Reading(_post(row, threshold))):
                 ids.append(row.id)
                 if len(ids) == limit:
                     more = more or row is not rows[-1]
                     break
         cursor = encode_cursor((last.sent_at, last.id)) if last is not None else None
     return Found(_whole(session, ids), cursor if more else None, last.sent_at if last is not None else None)
+
+
+def posts_of(session: Session, ids: Sequence[int]) -> dict[int, Post]:
+    """These messages as queries see them, by id; those that were deleted are left out."""
+    threshold = active_policy(session).policy.weights.confidence_threshold
+    rows = session.execute(_said().where(Message.id.in_(ids), Message.deleted_at.is_(None)))
+    return {row.id: _post(row, threshold) for row in rows}
+
+
+def _said() -> Select[Any]:
+    return (
+        select(*_ASKED)
+        .select_from(Message)
+        .join(Channel, Channel.id == Message.channel_id)
+        .join(Conversation, Conversation.id == Message.conversation_id)
+        .join(Customer, Customer.id == Conversation.customer_id)
+        .outerjoin(AnalysisRow, AnalysisRow.message_id == Message.id)
+    )
+
+
+def _post(row: Any, threshold: float) -> Post:
+    return post_of(text_of(row), authors_of(row), _facts(row), threshold)
 
 
 def _facts(row: Any) -> Facts:

@@ -17,6 +17,7 @@ from hub.conversations.delivery import deliver
 from hub.inbox.analyse import analyse
 from hub.inbox.pushed import receive_pushed
 from hub.learning.reanalysis import reanalyse
+from hub.listening.saved import fill_searches
 from hub.queue.planner import plan_queue
 from hub.queue.service import replace_stale
 from hub.queue.sweep import sweep
@@ -47,5 +48,6 @@ JOBS: dict[str, Job] = {
     "clean": Job(clean_files, every_seconds=3600),
     "reanalyse": Job(reanalyse, every_seconds=2, gap_seconds=0.02),
     "backfill": Job(backfill, every_seconds=2, gap_seconds=0.2),
+    "fill": Job(fill_searches, every_seconds=30, gap_seconds=0.1),
     "silence": Job(listen_for_silence, every_seconds=60),
 }

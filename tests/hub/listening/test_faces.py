@@ -6,6 +6,7 @@ import pytest
 from fastapi.testclient import TestClient
 
 from hub.clock import utcnow
+from hub.listening.saved import fill_searches, named_search
 from hub.runtime import Hub
 from tests.factories import analyse_as, analysis, channel, inbound, receive_one
 
@@ -87,3 +88,52 @@ def test_search_page(agent: TestClient) -> None:
     assert "Nothing matches" in agent.get("/listening/search", params={"q": "holiday"}).text
     assert "did you mean lang?" in agent.get("/listening/search", params={"q": "langg:de"}).text
     assert "Nothing matches" not in agent.get("/listening/search").text
+
+
+@pytest.mark.usefixtures("said")
+def test_saved_searches_by_api(api: TestClient, hub: Hub) -> None:
+    made = api.post("searches", json={"name": "Bad", "query": "bad"})
+    assert made.status_code == 201
+    assert (made.json()["filled"], made.json()["saved_by"]) == (False, "Alex Agent")
+    while fill_searches(hub):
+        pass
+    (found,) = api.get("searches", params={"range": "24h"}).json()
+    assert (found["messages"], found["negative"], found["abstained"], found["before"]) == (3, 1, 1, 0)
+    assert (sum(found["over_time"]), len(found["over_time"]), found["filled"]) == (3, 24, True)
+    where = f"searches/{found['id']}"
+    assert api.patch(where, json={"name": "Very bad"}).json()["name"] == "Very bad"
+    assert api.post("searches", json={"name": "very BAD", "query": "bad"}).status_code == 409
+    assert api.post("searches", json={"name": "Other", "query": "("}).json()["position"] == 0
+    assert api.delete(where).status_code == 204
+    assert api.delete(where).status_code == 404
+    assert api.get("searches").json() == []
+
+
+@pytest.mark.usefixtures("said")
+def test_saved_searches_by_page(agent: TestClient, hub: Hub) -> None:
+    assert "None yet." in agent.get("/listening").text
+    assert "Watch it as" in agent.get("/listening/search", params={"q": "bad"}).text
+    text = agent.post(
+        "/listening/searches", data={"name": "<Bad>", "query": "bad"}, follow_redirects=True
+    ).text
+    assert "Saved as" in text
+    assert "&lt;Bad&gt;" in text
+    assert "Looking back" in agent.get("/listening").text
+    while fill_searches(hub):
+        pass
+    listening = agent.get("/listening").text
+    assert "Looking back" not in listening
+    assert '<a href="/listening/search?q=bad"' in listening
+    assert "<code>bad</code>" in agent.get("/listening/search").text
+    with hub.database.reading() as session:
+        number = named_search(session, "<Bad>").id
+    assert (
+        "is “Bad” now"
+        in agent.post(
+            f"/listening/searches/{number}/rename", data={"name": "Bad"}, follow_redirects=True
+        ).text
+    )
+    text = agent.post(f"/listening/searches/{number}/remove", follow_redirects=True).text
+    assert "counted no more" in text
+    assert 'name="query" value="bad"' in text
+    assert "None yet." in agent.get("/listening").text
