@@ -33,12 +33,18 @@ class Document:
     places: dict[Path, tuple[int, int]] = field(default_factory=dict)
     problems: list[Problem] = field(default_factory=list)
 
-    def problem(self, path: Path, message: str) -> Problem:
-        """A problem at `path`, or at the nearest thing around it that stands in the text."""
+    def problem(self, path: Path, message: str, *, text: str = "", at: int = 0) -> Problem:
+        """A problem at `path`, or at the nearest thing around it that stands in the text.
+
+        `text` is the scalar there and `at` the character of it that is wrong: where it has several lines (a
+        block after `|`), the problem is on the line of that character.
+        """
         near = path
         while near and near not in self.places:
             near = near[:-1]
         line, column = self.places.get(near, (1, 1))
+        if "\n" in text.rstrip("\n"):
+            line += 1 + text.count("\n", 0, at)
         return Problem(line, column, dotted(path), message)
 
 

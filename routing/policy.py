@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from datetime import date, timedelta
+from datetime import date
 from decimal import Decimal
 from functools import cached_property
 from importlib.resources import files
@@ -20,9 +20,12 @@ from pydantic import (
     WithJsonSchema,
 )
 
+from routing import assignment_rules
+from routing.assignment_rules import Assignment, Capacity
 from routing.calendars import Calendar, HolidaySource, Interval
+from routing.conditions import Condition
 from routing.located_yaml import Problem, read_yaml
-from routing.policy_fields import STRICT, Duration, Factor, Name, Share, When
+from routing.policy_fields import STRICT, Duration, Factor, Name, Share
 from routing.policy_problems import ALWAYS, contradictions, field_problems
 from routing.query import parse_query
 from sentiment.types import IntentLabel, SentimentLabel
@@ -146,7 +149,8 @@ class Rule(_Part):
     """One policy: for whom it is, which calendar counts, and what is promised."""
 
     name: Name
-    when: When = When()
+    when: Condition | None = None
+    """An expression in CEL over the facts; for everybody where it is not given."""
     calendar: str = ALWAYS
     """A name under calendars, or always."""
     first_reply_time: dict[str, Duration]
@@ -154,25 +158,27 @@ class Rule(_Part):
     next_reply_time: dict[str, Duration]
     """Target by tier, with a default for everybody else."""
 
-
-class WhenOverheard(When):
-    """Conditions on what nobody wrote to the brand, all of which must hold."""
-
-    query: QueryText | None = None
-    """A boolean query, as docs/queries.md tells it."""
-    known_customer: bool | None = None
-    """Whether the CRM has its author, or they have spoken with us."""
-    expects_reply: bool | None = None
-    """Whether the model is sure that somebody should answer: a question, or a call for help."""
+    @property
+    def matches_all(self) -> bool:
+        """Whether there is no condition."""
+        return self.when is None
 
 
 class ListeningRule(_Part):
     """What becomes of an overheard message."""
 
     name: Name
-    when: WhenOverheard = WhenOverheard()
+    query: QueryText | None = None
+    """A boolean query that must find it, as docs/queries.md tells it."""
+    when: Condition | None = None
+    """An expression in CEL over the facts that must hold too."""
     then: Literal["conversation", "count"]
     """A conversation has a place in the queue; what is only counted is in every report."""
+
+    @property
+    def matches_all(self) -> bool:
+        """Whether there is no condition."""
+        return self.query is None and self.when is None
 
 
 class SpendBand(_Part):
@@ -215,15 +221,6 @@ class Handling(_Part):
     """Safety: over 1, valuable conversations are answered early and not only in time."""
 
 
-class Assignment(_Part):
-    """When a conversation goes back to the queue because its owner is away."""
-
-    away_after: Duration = timedelta(minutes=5)
-    """An agent without a sign of life for this long is away."""
-    release_after: Duration = timedelta(minutes=15)
-    """A conversation of an agent who is away this long is released."""
-
-
 class SecondPromise(_Part):
     """What a conversation is worth once its first promise gave way."""
 
@@ -245,8 +242,20 @@ class Policy(_Part):
     """What becomes of overheard messages, tried from top to bottom; what matches none is only counted."""
     weights: Weights = Weights()
     handling: Handling
+    teams: tuple[Name, ...] = ()
+    """Groups of agents, whom conversations can be kept for."""
+    skills: tuple[Name, ...] = ()
+    """What agents can be good at; each agent has a level of it, 1 to 5."""
+    capacity: Capacity | None = None
+    """How much an agent has in hand at once; without it there is no limit."""
     assignment: Assignment = Assignment()
     second_promise: SecondPromise = SecondPromise()
+
+    @property
+    def assigns_freely(self) -> bool:
+        """Whether anybody may take anything: no rule says more of who gets what."""
+        rules = self.assignment
+        return not (self.capacity or rules.needs or rules.known_customer) and rules.mode == "pull"
 
     def calendar(self, name: str) -> Calendar:
         """The calendar of that name. Raises: KeyError."""
@@ -290,7 +299,8 @@ def read_policy(text: str) -> Policy:
         except ValidationError as error:
             problems += field_problems(error, document, policy_schema())
         else:
-            problems += [document.problem(path, message) for path, message in contradictions(policy)]
+            found = (*contradictions(policy), *assignment_rules.contradictions(policy))
+            problems += [document.problem(path, message) for path, message in found]
             if not problems:
                 return policy
     elif not problems:

@@ -1,14 +1,12 @@
-"""What all parts of a policy are made of: names, durations, shares, and conditions."""
+"""What all parts of a policy are made of: names, durations, shares."""
 
 from __future__ import annotations
 
 import re
 from datetime import timedelta
-from typing import Annotated, Literal
+from typing import Annotated
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
-
-from sentiment.types import IntentLabel, SentimentLabel
+from pydantic import BeforeValidator, ConfigDict, Field, WithJsonSchema
 
 _DURATION = re.compile(r"(?:(\d{1,4})d)?\s*(?:(\d{1,5})h)?\s*(?:(\d{1,6})m)?\s*(?:(\d{1,8})s)?")
 _YEAR = timedelta(days=366)
@@ -46,24 +44,3 @@ Duration = Annotated[
         }
     ),
 ]
-
-
-class When(BaseModel):
-    """Conditions, all of which must hold; one that is not given always holds."""
-
-    model_config = STRICT
-
-    channel: tuple[str, ...] | None = None
-    channel_kind: tuple[Literal["social", "mail", "ticket"], ...] | None = None
-    tier: tuple[Name, ...] | None = None
-    intent: tuple[IntentLabel, ...] | None = None
-    sentiment: tuple[SentimentLabel, ...] | None = None
-    language: tuple[Annotated[str, Field(pattern="^[a-z]{2,3}$")], ...] | None = None
-    spend_percentile_at_least: Annotated[float, Field(ge=0, le=100)] | None = None
-    """100 spends most."""
-    followers_at_least: Annotated[int, Field(ge=0)] | None = None
-
-    @property
-    def matches_all(self) -> bool:
-        """Whether there is no condition."""
-        return all(getattr(self, name) is None for name in type(self).model_fields)

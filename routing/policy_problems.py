@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import timedelta
-from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any
 
 import holidays
 from pydantic import ValidationError
 
+from routing.conditions import Condition, ConditionError, suggest
 from routing.located_yaml import Document, Path, Problem
 
 if TYPE_CHECKING:
@@ -35,11 +35,17 @@ def field_problems(error: ValidationError, document: Document, schema: Mapping[s
         match detail["type"]:
             case "extra_forbidden":
                 known = _names_at(schema, path[:-1])
-                message = f"unknown name{_suggest(str(path[-1]), known)}"
+                message = f"unknown name{suggest(str(path[-1]), known)}"
             case "literal_error":
                 expected = detail["ctx"]["expected"].replace(" or ", ", ").split(", ")
                 known = [value.strip("'") for value in expected]
-                message = f"{detail['input']!r} is not known{_suggest(str(detail['input']), known)}"
+                message = f"{detail['input']!r} is not known{suggest(str(detail['input']), known)}"
+            case "value_error" if isinstance(faulty := detail["ctx"]["error"], ConditionError):
+                problems += [
+                    document.problem(path, fault.message, text=faulty.text, at=fault.at)
+                    for fault in faulty.faults
+                ]
+                continue
             case "value_error":
                 message = str(detail["ctx"]["error"])
             case kind:
@@ -58,12 +64,12 @@ def contradictions(policy: Policy) -> Iterator[tuple[Path, str]]:
     for index, rule in enumerate(policy.policies):
         yield from _in_rule(("policies", index), rule, policy)
     *others, last = policy.policies
-    if not last.when.matches_all:
+    if not last.matches_all:
         path = ("policies", len(others), "when")
         yield path, "the last policy must be for everybody: leave out its conditions"
     for tier in policy.weights.tier:
         if tier not in (*policy.tiers, DEFAULT):
-            yield ("weights", "tier", tier), _no_such("tier", tier, (*policy.tiers, DEFAULT))
+            yield ("weights", "tier", tier), no_such("tier", tier, (*policy.tiers, DEFAULT))
 
 
 def _in_tiers(policy: Policy) -> Iterator[tuple[Path, str]]:
@@ -86,9 +92,9 @@ def _in_calendar(path: Path, rules: CalendarRules) -> Iterator[tuple[Path, str]]
     supported = holidays.list_supported_countries(include_aliases=True)
     country, subdivision = rules.holidays.country, rules.holidays.subdivision
     if country not in supported:
-        yield (*path, "holidays", "country"), _no_such("country", country, supported)
+        yield (*path, "holidays", "country"), no_such("country", country, supported)
     elif subdivision is not None and subdivision not in supported[country]:
-        message = _no_such(f"subdivision of {country}", subdivision, supported[country])
+        message = no_such(f"subdivision of {country}", subdivision, supported[country])
         yield (*path, "holidays", "subdivision"), message
 
 
@@ -100,16 +106,26 @@ def _in_order(part: str, rules: Sequence[Rule | ListeningRule], policy: Policy) 
         before = first_use.setdefault(rule.name, index)
         if before != index:
             yield (part, index, "name"), f"{rule.name!r} is already the name of {part}[{before}]"
-        if rule.when.matches_all and index < len(rules) - 1:
+        if rule.matches_all and index < len(rules) - 1:
             yield (part, index), f"has no conditions, so that no {one} after it is ever used"
-        for position, tier in enumerate(rule.when.tier or ()):
-            if tier not in policy.tiers:
-                yield (part, index, "when", "tier", position), _no_such("tier", tier, policy.tiers)
+        if rule.when is not None:
+            for message in condition_problems(rule.when, policy):
+                yield (part, index, "when"), message
+
+
+def condition_problems(condition: Condition, policy: Policy, passing: bool = False) -> Iterator[str]:
+    """What is wrong with a condition in this policy. `passing`: it is asked again as time passes."""
+    for _, tier in condition.compared_with("customer.tier"):
+        if tier and tier not in policy.tiers:
+            yield no_such("tier", tier, policy.tiers)
+    for fact in condition.facts:
+        if fact.passing and not passing:
+            yield f"{fact.name} changes as time passes, and this is asked only when something happens"
 
 
 def _in_rule(path: Path, rule: Rule, policy: Policy) -> Iterator[tuple[Path, str]]:
     if rule.calendar not in (*policy.calendars, ALWAYS):
-        yield (*path, "calendar"), _no_such("calendar", rule.calendar, (*policy.calendars, ALWAYS))
+        yield (*path, "calendar"), no_such("calendar", rule.calendar, (*policy.calendars, ALWAYS))
     rules = policy.calendars.get(rule.calendar)
     for metric, targets in (
         ("first_reply_time", rule.first_reply_time),
@@ -119,7 +135,7 @@ def _in_rule(path: Path, rule: Rule, policy: Policy) -> Iterator[tuple[Path, str
             yield (*path, metric), f"has no {DEFAULT}, for everybody whose tier is not named"
         for tier, target in targets.items():
             if tier not in (*policy.tiers, DEFAULT):
-                yield (*path, metric, tier), _no_such("tier", tier, (*policy.tiers, DEFAULT))
+                yield (*path, metric, tier), no_such("tier", tier, (*policy.tiers, DEFAULT))
             if rules is not None and any(rules.hours.days) and target > _open_in_a_year(rules):
                 yield (*path, metric, tier), f"is more than {rule.calendar!r} is open in a year"
 
@@ -129,16 +145,9 @@ def _open_in_a_year(rules: CalendarRules) -> timedelta:
     return timedelta(minutes=minutes * 52)
 
 
-def _no_such(what: str, name: str, known: Iterable[str]) -> str:
-    return f"no such {what}: {name!r}{_suggest(name, known)}"
-
-
-def _suggest(name: str, known: Iterable[str]) -> str:
-    known = sorted(known)
-    near = get_close_matches(name, known, n=1, cutoff=0.6)
-    if near:
-        return f"; did you mean {near[0]}?"
-    return f"; known are {', '.join(known)}" if 0 < len(known) <= 20 else ""
+def no_such(what: str, name: str, known: Iterable[str]) -> str:
+    """That there is none of this name, and which was meant if one is near."""
+    return f"no such {what}: {name!r}{suggest(name, known)}"
 
 
 def _names_at(schema: Mapping[str, Any], path: Path) -> list[str]:

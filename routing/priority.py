@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from datetime import datetime, timedelta
 
+from routing.conditions import Known
+from routing.facts import sure_intents
 from routing.policy import Handling, Policy, Rule, Weights
-from routing.policy_fields import When
 from routing.policy_problems import DEFAULT
 from routing.types import Facts, Priority, Reason
-from sentiment.types import Analysis, Intent, IntentLabel, SentimentLabel
+from sentiment.types import Analysis, IntentLabel
 
 
 def prioritise(facts: Facts, waiting_since: datetime, policy: Policy) -> Priority:
@@ -20,7 +21,8 @@ def prioritise(facts: Facts, waiting_since: datetime, policy: Policy) -> Priorit
     """
     threshold = policy.weights.confidence_threshold
     tier = policy.known_tier(facts.tier)
-    rule = next(rule for rule in policy.policies if holds(rule.when, facts, tier, threshold))
+    known = Known(facts, tier, threshold)
+    rule = next(rule for rule in policy.policies if rule.when is None or rule.when.holds(known))
     target = _target(rule, facts, tier)
     calendar = policy.calendar(rule.calendar)
     due_at = calendar.deadline(waiting_since, target)
@@ -35,45 +37,6 @@ def prioritise(facts: Facts, waiting_since: datetime, policy: Policy) -> Priorit
         reasons=reasons,
         work_seconds=_work_seconds(facts.analysis, policy.handling, threshold),
     )
-
-
-def holds(when: When, facts: Facts, tier: str | None, threshold: float) -> bool:
-    """Whether all conditions hold; `tier` as the policy spells it."""
-    analysis = facts.analysis
-    return (
-        (when.channel is None or facts.channel in when.channel)
-        and (when.channel_kind is None or facts.channel_kind in when.channel_kind)
-        and (when.tier is None or tier in when.tier)
-        and _at_least(facts.spend_percentile, when.spend_percentile_at_least)
-        and _at_least(facts.followers, when.followers_at_least)
-        and (when.sentiment is None or sure_sentiment(analysis, threshold) in when.sentiment)
-        and (when.language is None or sure_language(analysis, threshold) in when.language)
-        and (
-            when.intent is None
-            or any(intent.label in when.intent for intent in sure_intents(analysis, threshold))
-        )
-    )
-
-
-def _at_least(value: float | None, bound: float | None) -> bool:
-    return bound is None or (value is not None and value >= bound)
-
-
-def sure_sentiment(analysis: Analysis | None, threshold: float) -> SentimentLabel | None:
-    """The sentiment, where the model is as sure as `threshold`."""
-    sure = analysis is not None and analysis.sentiment.confidence >= threshold
-    return analysis.sentiment.label if analysis is not None and sure else None
-
-
-def sure_language(analysis: Analysis | None, threshold: float) -> str | None:
-    """The language's code, where the model is as sure as `threshold`."""
-    sure = analysis is not None and analysis.language_confidence >= threshold
-    return analysis.language if analysis is not None and sure else None
-
-
-def sure_intents(analysis: Analysis | None, threshold: float) -> Iterable[Intent]:
-    """The intents of which the model is as sure as `threshold`."""
-    return [i for i in analysis.intents if i.confidence >= threshold] if analysis is not None else []
 
 
 def _target(rule: Rule, facts: Facts, tier: str | None) -> timedelta:

@@ -4,20 +4,39 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Literal
+from typing import Literal, get_args
 
 from sentiment.types import Analysis
 
-Metric = Literal["first_reply_time", "next_reply_time"]
+Metric = Literal["first_reply_time", "next_reply_time", "periodic_update_time", "resolution_time"]
+METRICS: tuple[Metric, ...] = get_args(Metric)
+"""Zendesk's names: https://developer.zendesk.com/api-reference/ticketing/business-rules/sla_policies/"""
+
 Status = Literal["new", "open", "pending", "on_hold", "snoozed", "solved", "closed"]
+STATUSES: tuple[Status, ...] = get_args(Status)
+
+ChannelKind = Literal["social", "mail", "ticket"]
+CHANNEL_KINDS: tuple[ChannelKind, ...] = get_args(ChannelKind)
+
+Urgency = Literal["urgent", "high", "normal", "low"]
+"""The priority that people or rules give a conversation, as helpdesks name it."""
+URGENCIES: tuple[Urgency, ...] = get_args(Urgency)
+
+JourneyStage = Literal["prospect", "new", "active", "loyal", "at_risk", "lapsed"]
+"""Where a customer stands with the brand; `routing.journey` says by what."""
+JOURNEY_STAGES: tuple[JourneyStage, ...] = get_args(JourneyStage)
 
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """What is known of a waiting conversation when it is put in its place.
+    """What is known of a conversation when a rule is asked of it, or when it is put in its place.
 
-    `spend_percentile` is 0..100 (100 = spends most), None for who never bought. `analysis` is that of the
-    newest customer message, None where it is not analysed yet.
+    `metric` is the promise that governs while the customer waits. `spend_percentile` is 0..100 (100 = spends
+    most), None for who never bought; `lifetime_value` is in the policy's currency. `analysis` is that of the
+    newest customer message, None where it is not analysed yet, and `text` its words. `valence` is how the
+    customer has felt about the brand lately, from -1 to 1, None where too little is known; `contacts` counts
+    their other conversations of the last 30 days. `reopened`: it was solved, and the customer came back.
+    `waiting_minutes` is None where nobody waits or the asker does not care.
     """
 
     channel: str
@@ -27,6 +46,20 @@ class Facts:
     spend_percentile: float | None = None
     followers: int | None = None
     analysis: Analysis | None = None
+    text: str | None = None
+    status: Status | None = None
+    urgency: Urgency = "normal"
+    subject: str | None = None
+    tags: tuple[str, ...] = ()
+    messages: int | None = None
+    reopened: bool = False
+    waiting_minutes: float | None = None
+    known: bool = False
+    lifetime_value: float | None = None
+    valence: float | None = None
+    journey_stage: JourneyStage | None = None
+    customer_language: str | None = None
+    contacts: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

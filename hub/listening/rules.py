@@ -60,8 +60,11 @@ def hear(session: Session, read: Sequence[Message], now: datetime) -> None:
                 spend_percentile=percentiles.get(customer.id),
                 followers=customer.followers,
                 analysis=to_analysis(analysis) if analysis else None,
+                text=text_of(message),
+                known=customer.id in known,
+                customer_language=customer.language,
             )
-            said = Overheard(text_of(message), authors_of(message), facts, customer.id in known)
+            said = Overheard(text_of(message), authors_of(message), facts)
             rule = decide(said, active.policy)
             if rule is None or rule.then == "count":
                 continue

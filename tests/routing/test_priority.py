@@ -25,23 +25,25 @@ calendars:
     hours: {monday: [09:00-17:00], tuesday: [09:00-17:00]}
 policies:
   - name: Furious
-    when: {channel_kind: [social], sentiment: [negative], intent: [escalation, cancel_churn]}
+    when: |
+      channel.kind == "social" && sentiment == "negative"
+      && intents.exists(i, i in ["escalation", "cancel_churn"])
     first_reply_time: {default: 5m}
     next_reply_time: {default: 5m}
   - name: Norway
-    when: {language: [no]}
+    when: language == "no"
     first_reply_time: {default: 50m}
     next_reply_time: {default: 50m}
   - name: Big spender
-    when: {spend_percentile_at_least: 99, channel: [shop-mail]}
+    when: customer.spend_percentile >= 99 && channel.name == "shop-mail"
     first_reply_time: {default: 10m}
     next_reply_time: {default: 10m}
   - name: Star
-    when: {followers_at_least: 100000}
+    when: customer.followers >= 100000
     first_reply_time: {default: 11m}
     next_reply_time: {default: 11m}
   - name: Gold mail
-    when: {tier: [gold], channel_kind: [mail, ticket]}
+    when: customer.tier == "gold" && channel.kind in ["mail", "ticket"]
     first_reply_time: {default: 12m}
     next_reply_time: {default: 12m}
   - name: Rest

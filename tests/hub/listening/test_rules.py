@@ -95,7 +95,7 @@ def test_only_to_have_been_overheard_makes_nobody_known(session: Session) -> Non
 
 
 def test_a_query_of_the_policy(session: Session) -> None:
-    rules = "\nlistening:\n  - {name: By name, when: {query: '@acme OR from:ann'}, then: conversation}\n"
+    rules = "\nlistening:\n  - {name: By name, query: '@acme OR from:ann', then: conversation}\n"
     start, end = (
         DEFAULT_POLICY.index("\nlistening:"),
         DEFAULT_POLICY.index("\n# What a conversation is worth"),

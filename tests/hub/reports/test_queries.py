@@ -32,7 +32,7 @@ calendars:
                      thursday: [08:00-12:00], friday: [08:00-12:00]}}
 policies:
   - name: Mail
-    when: {channel_kind: [mail]}
+    when: channel.kind == "mail"
     calendar: mornings
     first_reply_time: {default: 1h}
     next_reply_time: {default: 1h}
