@@ -23,7 +23,7 @@ import numpy as np
 
 from sentiment.heads import PRODUCT, Array
 from sentiment.reader import Reader
-from sentiment.text import clean, kept
+from sentiment.text import kept, normalise
 from sentiment.types import Explanation, Word
 
 MOST_PASSAGES = 64
@@ -55,8 +55,8 @@ def explain(
     labels = labels_of(head, label)
     spans = passages(text)
     texts = [_without(text, span) for span in ((0, 0), *spans)]
-    texts += [*(text[start:end] for start, end in spans), ""]
-    reader, shares = _read(readers, head, [clean(each) for each in texts])
+    texts += [*(_only(text, span) for span in spans), ""]
+    reader, shares = _read(readers, head, [normalise(each) for each in texts])
     table = shares[head]
     if head == "intents" and "topic" in shares:
         topic = labels[int(shares["topic"][0].argmax())]
@@ -120,6 +120,12 @@ def _without(text: str, span: Span) -> str:
         text[first : max(first, min(start, last))] + text[min(max(first, end), last) : last]
         for first, last in kept(text)
     )
+
+
+def _only(text: str, span: Span) -> str:
+    """What is read of that span."""
+    start, end = span
+    return " ".join(text[max(first, start) : min(last, end)] for first, last in kept(text))
 
 
 def labels_of(head: str, label: str | None = None) -> tuple[str, ...]:

@@ -7,6 +7,9 @@ import re
 import unicodedata
 from functools import lru_cache
 
+from sentiment.formulas import Span, formulas
+from sentiment.pictures import MEANINGS
+
 MAX_CHARS = 8_000
 """Longer texts keep this many characters: three quarters from the head, one from the tail."""
 
@@ -26,18 +29,23 @@ _HASHTAG = re.compile(r"#(\w+)")
 _HUMP = re.compile(r"(?<=[a-z\d])(?=[A-Z])")
 _HELD_DOWN = re.compile(r"([^\W\d_])\1{3,}")
 _PLAIN = str.maketrans({"’": "'", "‘": "'", "“": '"', "”": '"', "\u200c": "", "\u200d": " "})
+_SOME_WORD = re.compile(r"(?<![@\w./:])[^\W\d_]{2,}")
+_FEWEST_WORDS = 2
 _UNSEEN = {"Cc", "Cf", "Co", "Cs", "Cn"}
 _JOINERS = "\u200c\u200d"  # they carry meaning in Persian, in Indic scripts and inside emoji
 
 
 def clean(text: str) -> str:
-    """Normalise: HTML entities decoded, NFC, handles to `@user`, links and mail addresses to `http`,
-    encoded blobs and characters nobody sees dropped, runs of white space to one space.
+    """What is read of the text (see `kept`), normalised (see `normalise`): at most `MAX_CHARS` long."""
+    return normalise(" ".join(text[start:end] for start, end in kept(text)))
 
-    The placeholders are TweetEval's, which the heads are trained on. The result is at most `MAX_CHARS` long
-    (before decoding; entities only shrink).
+
+def normalise(text: str) -> str:
+    """HTML entities decoded, NFC, handles to `@user`, links and mail addresses to `http`, encoded blobs and
+    characters nobody sees dropped, runs of white space to one space.
+
+    The placeholders are TweetEval's, which the heads are trained on. Texts never grow by it.
     """
-    text = " ".join(text[start:end] for start, end in kept(text))
     text = unicodedata.normalize("NFC", html.unescape(text))
     text = "".join(c if c in _JOINERS or unicodedata.category(c) not in _UNSEEN else " " for c in text)
     text = _LINK.sub("http", text)
@@ -47,9 +55,23 @@ def clean(text: str) -> str:
     return _SPACE.sub(" ", text).strip()
 
 
-def kept(text: str) -> tuple[tuple[int, int], ...]:
+def kept(text: str) -> tuple[Span, ...]:
     """Where in `text` that stands which is read: all of it, or of a long one its beginning and its end, in
-    whole words where there are words."""
+    whole words where there are words; less its formulas, unless there are hardly any words beside them."""
+    ends = _ends(text)
+    found = []
+    for start, end in ends:
+        for first, last in formulas(text, start, end):
+            found.append((start, first))
+            start = last
+        found.append((start, end))
+    found = [(start, end) for start, end in found if text[start:end].strip()]
+    words = sum(len(_SOME_WORD.findall(text, start, end)) for start, end in found)
+    return tuple(found) if words >= _FEWEST_WORDS else ends
+
+
+def _ends(text: str) -> tuple[Span, ...]:
+    """The whole text, or the beginning and the end of a long one."""
     if len(text) <= MAX_CHARS:
         return ((0, len(text)),)
     tail = MAX_CHARS // 4
@@ -81,8 +103,8 @@ def letters(cleaned: str) -> str:
 
 
 def spell_out(cleaned: str) -> str:
-    """Write for a vocabulary of plain words: pictures as their Unicode names, `#NotAgain` as `# Not Again`,
-    letters held down ("sooooo") twice, typographic quotes straight."""
+    """Write for a vocabulary of plain words: pictures as what is meant by them, else by their Unicode names,
+    `#NotAgain` as `# Not Again`, letters held down ("sooooo") twice, typographic quotes straight."""
     text = _HASHTAG.sub(lambda match: "# " + _HUMP.sub(" ", match[1]), cleaned)
     text = _HELD_DOWN.sub(r"\1\1", text).translate(_PLAIN)
     return _SPACE.sub(" ", "".join(_spoken(c) if c > "\u2190" else c for c in text)).strip()
@@ -92,4 +114,6 @@ def spell_out(cleaned: str) -> str:
 def _spoken(char: str) -> str:
     if char in _JOINERS or unicodedata.category(char) in ("Sk", "Mn") or "\U0001f1e6" <= char <= "\U0001f1ff":
         return " " if char > "\uffff" else ""
-    return f" {unicodedata.name(char, '').lower()} " if unicodedata.category(char) == "So" else char
+    if unicodedata.category(char) != "So":
+        return char
+    return f" {MEANINGS.get(char) or unicodedata.name(char, '').lower()} "

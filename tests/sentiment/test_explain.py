@@ -24,7 +24,7 @@ from sentiment.explain import (
 )
 from sentiment.heads import sigmoid, softmax
 from sentiment.reader import Reading
-from sentiment.text import MAX_CHARS
+from sentiment.text import MAX_CHARS, kept
 
 PLAIN = [
     "The driver was lovely but my lasagne arrived stone cold and half of it was on the bag.",
@@ -142,12 +142,22 @@ def test_words_are_as_they_were_written(text: str, parts: list[str]) -> None:
 
 
 @given(st.text(st.characters(), max_size=400))
-def test_passages_are_all_of_the_text_in_order(text: str) -> None:
+def test_passages_are_all_that_is_read_in_order(text: str) -> None:
     found = passages(text)
-    assert "".join("".join(text[start:end] for start, end in found).split()) == "".join(text.split())
+    read = "".join(text[start:end] for start, end in kept(text))
+    assert "".join("".join(text[start:end] for start, end in found).split()) == "".join(read.split())
     assert len(found) <= MOST_PASSAGES
     assert all(start < end for start, end in found)
     assert all(before[1] <= after[0] for before, after in pairwise(found))
+
+
+def test_what_is_not_read_gives_nothing() -> None:
+    reader = Words(bad=1.0)
+    text = "Dear team,\nthis is bad (order 77123).\n\nKind regards\nSam"
+    found = explain([reader], text)
+    assert told(found) == [("this", 0.0), ("is", 0.0), ("bad", 1.0), (".", 0.0)]
+    assert all(text[word.start : word.end] == word.text for word in found.words)
+    assert not any("dear" in asked.lower() or "77123" in asked for asked in reader.asked)
 
 
 @pytest.mark.parametrize(
