@@ -62,7 +62,7 @@ class Settings(BaseSettings):
         60, ge=1, description="After this long an unfinished batch is claimed again by another worker."
     )
     fetch_lease_seconds: int = Field(
-        120, ge=1, description="After this long without a batch a channel is fetched by another worker."
+        30, ge=1, description="After this long a channel whose worker died is fetched by another."
     )
     delivery_lease_seconds: int = Field(
         60, ge=1, description="After this long an unfinished sending counts as interrupted."

@@ -18,7 +18,7 @@ from connectors.base import Batch, Connector, InboundMessage, Item
 from hub import log
 from hub.accounts.models import User
 from hub.channels.fetching import close
-from hub.channels.leases import Lost, claim, give_back, is_due, renew
+from hub.channels.leases import Hold, Lost, claim, holding, is_due
 from hub.channels.models import Backfill, Channel, Feed
 from hub.channels.service import open_connector
 from hub.channels.storing import budgets_of, note_budgets, store
@@ -92,41 +92,42 @@ def backfill(hub: Hub) -> int:
             return 0
         channel = session.get_one(Channel, held.channel_id)
     try:
-        _step(hub, held, channel)
+        with holding(hub.database, held, hub.settings.fetch_lease_seconds) as hold:
+            _step(hub, hold, channel)
     except Lost:
         logger.info("backfill_lost", channel=channel.name)
     return 1
 
 
-def _step(hub: Hub, held: Backfill, channel: Channel) -> None:
+def _step(hub: Hub, hold: Hold[Backfill], channel: Channel) -> None:
     connector: Connector | None = None
     try:
         try:
             connector = open_connector(channel)
-            batches = connector.backfill(held.since, held.cursor)
+            batches = connector.backfill(hold.work.since, hold.work.cursor)
             batch = next(batches, None)
         except Exception as error:
-            return _failed(hub, held, channel, error)
+            return _failed(hub, hold, channel, error)
         count, wait_until = 0, None
         while batch is not None:
-            _keep(hub, held, channel.id, batch)
+            _keep(hub, hold, channel.id, batch)
             count += 1
             time.sleep(PAUSE_SECONDS)
             # Asked before any rest: a place is inclusive, and the last page would else come for ever.
             try:
                 batch = next(batches, None)
             except Exception as error:
-                return _failed(hub, held, channel, error)
+                return _failed(hub, hold, channel, error)
             wait_until = _wait_until(hub, channel.id, budgets_of(connector), utcnow())
             if wait_until is not None or count >= STEP_BATCHES:
                 break
-        _rest(hub, held, channel, budgets_of(connector), wait_until, more=batch is not None)
+        _rest(hub, hold, channel, budgets_of(connector), wait_until, more=batch is not None)
     finally:
         if connector is not None:
             close(connector, channel.name)
 
 
-def _keep(hub: Hub, held: Backfill, channel_id: int, batch: Batch) -> None:
+def _keep(hub: Hub, hold: Hold[Backfill], channel_id: int, batch: Batch) -> None:
     chunks = [batch.items[start : start + CHUNK] for start in range(0, len(batch.items), CHUNK)] or [()]
     for number, chunk in enumerate(chunks, 1):
         now = utcnow()
@@ -140,7 +141,7 @@ def _keep(hub: Hub, held: Backfill, channel_id: int, batch: Batch) -> None:
             values = _progress(result, chunk)
             if number == len(chunks) and batch.cursor is not None:
                 values["cursor"] = dict(batch.cursor)
-            renew(session, held, now, hub.settings.fetch_lease_seconds, **values)
+            hold.renew(session, now, **values)
 
 
 def _progress(result: Received, items: Sequence[Item]) -> dict[str, Any]:
@@ -218,7 +219,7 @@ def _is_calm(session: Session) -> bool:
 
 def _rest(
     hub: Hub,
-    held: Backfill,
+    hold: Hold[Backfill],
     channel: Channel,
     budgets: list[dict[str, Any]],
     wait_until: datetime | None,
@@ -229,19 +230,18 @@ def _rest(
     with hub.database.session() as session:
         current = session.get_one(Channel, channel.id, with_for_update={"key_share": True})
         note_budgets(current, budgets, now)
-        give_back(session, held, worked_at=now, due_at=wait_until or now, finished_at=None if more else now)
+        hold.give_back(session, worked_at=now, due_at=wait_until or now, finished_at=None if more else now)
     if not more:
         logger.info("backfill_finished", channel=channel.name)
 
 
-def _failed(hub: Hub, held: Backfill, channel: Channel, error: Exception) -> None:
+def _failed(hub: Hub, hold: Hold[Backfill], channel: Channel, error: Exception) -> None:
     with hub.database.reading() as session:
-        tries = session.get_one(Backfill, held.id).failures + 1
+        tries = session.get_one(Backfill, hold.work.id).failures + 1
     trouble, now = trouble_of(error, tries, channel), utcnow()
     with hub.database.session() as session:
-        give_back(
+        hold.give_back(
             session,
-            held,
             failures=tries,
             trouble=trouble.kind,
             error=trouble.error,

@@ -1,17 +1,33 @@
-"""Leases: one process at a time works at a feed or a back-fill, and whoever dies is followed by another."""
+"""Leases: one process at a time works at a feed or a back-fill, and whoever dies is followed by another.
+
+A lease is short, and renewed by a heartbeat for as long as the process lives, so that a slow vendor costs no
+lease and a dead process soon does.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import datetime, timedelta
-from typing import Any, TypeVar
+from threading import Event, Thread
+from typing import Any, Generic, TypeVar
 from uuid import uuid4
 
 from sqlalchemy import Select, or_, select, update
 from sqlalchemy.orm import Session
 
+from hub import log
 from hub.channels.models import Backfill, Channel, Feed
+from hub.clock import utcnow
+from hub.database import Database
 
 Work = TypeVar("Work", Feed, Backfill)
+
+logger = log.get(__name__)
+# Two beats may be missed.
+BEATS_A_LEASE = 3
+# A vendor that has brought nothing for so long hangs, and somebody else may have better luck.
+HANGING_SECONDS = 900.0
 
 
 class Lost(Exception):
@@ -35,14 +51,66 @@ def is_due(session: Session, ready: Select[Work], now: datetime) -> bool:
     return session.scalar(_first(ready, now)) is not None
 
 
-def renew(session: Session, held: Work, now: datetime, lease_seconds: float, **values: Any) -> None:
-    """Hold on for so long from now, and store `values`. Raises: Lost."""
-    _write(session, held, leased_until=now + timedelta(seconds=lease_seconds), **values)
+class Hold(Generic[Work]):
+    """What this process has claimed, and how it holds on to it: by storing, and by `beat` in between."""
+
+    def __init__(
+        self,
+        database: Database,
+        work: Work,
+        now: datetime,
+        lease_seconds: float,
+        hanging_seconds: float = HANGING_SECONDS,
+    ) -> None:
+        self.work: Work = work
+        self.lease_seconds = lease_seconds
+        self._database = database
+        self._patience = timedelta(seconds=hanging_seconds)
+        self._hangs_at = now + self._patience
+
+    def renew(self, session: Session, now: datetime, **values: Any) -> None:
+        """Hold on from `now`, since something came, and store `values`. Raises: Lost."""
+        self._hangs_at = now + self._patience
+        _write(session, self.work, leased_until=now + timedelta(seconds=self.lease_seconds), **values)
+
+    def give_back(self, session: Session, **values: Any) -> None:
+        """Let go, and store `values`. Raises: Lost."""
+        _write(session, self.work, lease=None, leased_until=None, **values)
+
+    def beat(self, now: datetime) -> bool:
+        """Hold on from `now` although nothing came; whether there is anything to hold any more."""
+        if now >= self._hangs_at:
+            logger.warning("lease_given_up", channel_id=self.work.channel_id)
+            return False
+        try:
+            with self._database.session() as session:
+                _write(session, self.work, leased_until=now + timedelta(seconds=self.lease_seconds))
+        except Lost:
+            return False
+        except Exception as error:
+            # The database is away, most of all. It may be back before the lease has run out.
+            logger.warning("lease_not_renewed", error=type(error).__name__)
+        return True
 
 
-def give_back(session: Session, held: Work, **values: Any) -> None:
-    """Let go, and store `values`. Raises: Lost."""
-    _write(session, held, lease=None, leased_until=None, **values)
+@contextmanager
+def holding(
+    database: Database, work: Work, lease_seconds: float, hanging_seconds: float = HANGING_SECONDS
+) -> Iterator[Hold[Work]]:
+    """Hold on to what was just claimed, with a heartbeat, until the end of the block."""
+    hold = Hold(database, work, utcnow(), lease_seconds, hanging_seconds)
+    ended = Event()
+
+    def beat() -> None:
+        while not ended.wait(lease_seconds / BEATS_A_LEASE) and hold.beat(utcnow()):
+            pass
+
+    thread = Thread(target=beat, name=f"lease-{work.channel_id}", daemon=True)
+    thread.start()
+    try:
+        yield hold
+    finally:
+        ended.set()
 
 
 def _first(ready: Select[Work], now: datetime) -> Select[Work]:
@@ -58,8 +126,8 @@ def _first(ready: Select[Work], now: datetime) -> Select[Work]:
     )
 
 
-def _write(session: Session, held: Work, **values: Any) -> None:
-    work = type(held)
+def _write(session: Session, held: Feed | Backfill, **values: Any) -> None:
+    work: type[Feed] | type[Backfill] = type(held)
     # Asked of the row, not of what was read before: this is what keeps two from storing the same.
     written = session.execute(
         update(work)

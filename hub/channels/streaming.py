@@ -1,23 +1,25 @@
 """Open lines: one thread for each channel whose vendor tells at once, wherever there is a free one.
 
-A channel's line is held by one process, by a lease that is renewed while anything comes: after a crash
-another process opens it within `LEASE_SECONDS`. When a line opens, the channel is fetched from its cursor, so
-that what came before is not missed; what both bring is stored once.
+A channel's line is held by one process, by a lease that is renewed while that lives: after a crash another
+process opens it within `LEASE_SECONDS`. When a line opens, the channel is fetched from its cursor, so that
+what came before is not missed; what both bring is stored once. A line that moves the cursor itself has told
+everything up to there, and nothing is fetched beside it.
 """
 
 from __future__ import annotations
 
 import time
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
 from threading import Event, Thread
 
-from sqlalchemy import select
+from sqlalchemy import select, update
+from sqlalchemy.orm import Session
 
 from connectors.base import Batch, Connector, RetryLater
 from hub import log
-from hub.channels.fetching import close
-from hub.channels.leases import Lost, claim, give_back, is_due, renew
+from hub.channels.fetching import close, poll_seconds
+from hub.channels.leases import Hold, Lost, claim, holding, is_due
 from hub.channels.models import Channel, Feed
 from hub.channels.service import look_now, open_connector
 from hub.channels.storing import budgets_of, note_budgets, note_lag, store
@@ -28,6 +30,7 @@ from hub.runtime import Hub
 logger = log.get(__name__)
 # A line says at least every ten seconds that it is there.
 LEASE_SECONDS = 30.0
+HANGING_SECONDS = 60.0
 RENEW_SECONDS = 5.0
 LOOK_SECONDS = 1.0
 FAILED_PAUSE_SECONDS = 2.0
@@ -93,7 +96,8 @@ class Streams:
 
     def _hold(self, hub: Hub, line: _Line) -> None:
         try:
-            _listen(hub, line, self._stop)
+            with holding(hub.database, line.feed, LEASE_SECONDS, HANGING_SECONDS) as hold:
+                _listen(hub, line, hold, self._stop)
         except Lost:
             logger.info("stream_lost", channel=line.channel.name)
         except Exception:
@@ -111,7 +115,7 @@ def _claim(hub: Hub) -> _Line | None:
         return None if feed is None else _Line(feed, session.get_one(Channel, feed.channel_id))
 
 
-def _listen(hub: Hub, line: _Line, stop: Event) -> None:
+def _listen(hub: Hub, line: _Line, hold: Hold[Feed], stop: Event) -> None:
     connector: Connector | None = None
     try:
         try:
@@ -119,26 +123,26 @@ def _listen(hub: Hub, line: _Line, stop: Event) -> None:
             batches = connector.stream(line.channel.cursor, lambda: stop.is_set() or line.ended.is_set())
             batch = next(batches, None)
         except Exception as error:
-            return _lost(hub, line, connector, error)
+            return _lost(hub, line, hold, connector, error)
         while batch is not None and not line.ended.is_set():
-            _keep(hub, line, batch)
+            _keep(hub, line, hold, batch)
             if stop.is_set():
                 break
             try:
                 batch = next(batches, None)
             except Exception as error:
-                return _lost(hub, line, connector, error)
+                return _lost(hub, line, hold, connector, error)
         if stop.is_set():
             _let_go(hub, line)
         else:
-            _lost(hub, line, connector, RetryLater("The vendor closed the line."))
+            _lost(hub, line, hold, connector, RetryLater("The vendor closed the line."))
     finally:
         line.ended.set()
         if connector is not None:
             close(connector, line.channel.name)
 
 
-def _keep(hub: Hub, line: _Line, batch: Batch) -> None:
+def _keep(hub: Hub, line: _Line, hold: Hold[Feed], batch: Batch) -> None:
     at, first = time.monotonic(), line.opened_at is None
     if not (batch.items or batch.cursor) and not first and at < line.renewed_at + RENEW_SECONDS:
         return
@@ -151,8 +155,8 @@ def _keep(hub: Hub, line: _Line, batch: Batch) -> None:
                 note_lag(session, line.channel.id, batch.items, now)
         if first:
             values["opened_at"] = now
-        renew(session, line.feed, now, LEASE_SECONDS, **values)
-        if first:
+        hold.renew(session, now, **values)
+        if first and batch.cursor is None:
             look_now(session, line.channel.id, now)
     line.renewed_at = at
     if first:
@@ -160,7 +164,7 @@ def _keep(hub: Hub, line: _Line, batch: Batch) -> None:
         logger.info("stream_opened", channel=line.channel.name)
 
 
-def _lost(hub: Hub, line: _Line, connector: Connector | None, error: Exception) -> None:
+def _lost(hub: Hub, line: _Line, hold: Hold[Feed], connector: Connector | None, error: Exception) -> None:
     was_fine = line.opened_at is not None and time.monotonic() - line.opened_at >= FINE_SECONDS
     tries = 1 if was_fine else line.feed.failures + 1
     trouble = trouble_of(error, tries, line.channel)
@@ -168,9 +172,8 @@ def _lost(hub: Hub, line: _Line, connector: Connector | None, error: Exception) 
     with hub.database.session() as session:
         channel = session.get_one(Channel, line.channel.id, with_for_update={"key_share": True})
         note_budgets(channel, budgets, now)
-        give_back(
+        hold.give_back(
             session,
-            line.feed,
             failures=tries,
             trouble=trouble.kind,
             error=trouble.error,
@@ -178,13 +181,31 @@ def _lost(hub: Hub, line: _Line, connector: Connector | None, error: Exception) 
             opened_at=None,
             due_at=now + timedelta(seconds=trouble.pause_seconds),
         )
+        _fetch_as_usual(session, channel, now)
     logger.warning("stream_closed", channel=line.channel.name, trouble=trouble.kind, failures=tries)
+
+
+def _fetch_as_usual(session: Session, channel: Channel, now: datetime) -> None:
+    """Have the channel fetched as often as without a line; where that has failed, when it is tried next."""
+    latest = now + timedelta(seconds=poll_seconds(session, channel, now))
+    session.execute(
+        update(Feed)
+        .where(
+            Feed.channel_id == channel.id,
+            Feed.mode == "fetch",
+            Feed.trouble.is_(None),
+            Feed.due_at > latest,
+        )
+        .values(due_at=latest)
+        .execution_options(synchronize_session=False)
+    )
 
 
 def _let_go(hub: Hub, line: _Line) -> None:
     try:
         with hub.database.session() as session:
-            give_back(session, line.feed, opened_at=None, due_at=utcnow())
+            hold = Hold(hub.database, line.feed, utcnow(), LEASE_SECONDS)
+            hold.give_back(session, opened_at=None, due_at=utcnow())
     except Exception as error:
         # Then the lease runs out by itself.
         logger.info("stream_not_given_back", channel=line.channel.name, error=type(error).__name__)

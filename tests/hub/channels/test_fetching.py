@@ -319,6 +319,25 @@ def test_a_paused_channel_is_not_fetched_and_what_goes_on_is_cut(
     assert stored(hub) == list("abcd")
 
 
+def test_where_a_line_moves_the_place_fetching_leaves_it_to_the_line(
+    hub: Hub, line: Channel, vendor: Vendor, feed: Feeds, clock: Clock
+) -> None:
+    def line_tells() -> None:
+        with hub.database.session() as session:
+            find_channel(session, "chirp").cursor = {"last": 5}
+
+    vendor.post(*"abcdef")
+    vendor.before = [None, line_tells]
+    assert fetch(hub) == 1
+    assert (stored(hub), place(hub)) == (["a", "b"], {"last": 5})
+    assert (feed().trouble, feed().lease, len(vendor.fetches)) == (None, None, 1)
+    assert 54 <= (feed().due_at - NOW).total_seconds() <= 66
+    clock.advance(seconds=67)
+    vendor.post("g")
+    assert fetch(hub) == 1
+    assert (stored(hub), place(hub)) == (["a", "b", "f", "g"], {"last": 6})
+
+
 def test_asked_while_at_it_looks_once_more(hub: Hub, line: Channel, vendor: Vendor, feed: Feeds) -> None:
     def ask() -> None:
         with hub.database.session() as session:

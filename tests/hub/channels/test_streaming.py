@@ -9,9 +9,9 @@ from threading import Event
 import pytest
 from sqlalchemy import select
 
-from connectors.base import AuthExpired
+from connectors.base import AuthExpired, Batch
 from hub.channels import streaming
-from hub.channels.fetching import fetch
+from hub.channels.fetching import STREAMING_POLL_SECONDS, fetch, poll_seconds
 from hub.channels.leases import claim
 from hub.channels.models import Channel, Feed
 from hub.channels.service import find_channel, set_paused
@@ -87,6 +87,43 @@ def test_an_open_line_has_the_channel_fetched_so_that_nothing_falls_between(
     assert stored(hub) == {"before", "between", "after"}
     # It tells by itself now.
     assert feed().due_at > utcnow() + timedelta(seconds=200)
+
+
+def test_a_line_that_moves_the_place_needs_no_fetching_beside_it(
+    hub: Hub, line: Channel, vendor: Vendor, listening: Callable[[], Streams], feed: Feeds
+) -> None:
+    fetch(hub)
+    due_at = feed().due_at
+    vendor.live = [Batch((message("a"),), {"last": 0})]
+    listening()
+    wait_until(lambda: stored(hub) == {"a"}, what="the message")
+    assert feed().due_at == due_at
+    with hub.database.reading() as session:
+        assert find_channel(session, "chirp").cursor == {"last": 0}
+
+
+def test_without_its_line_a_channel_is_fetched_as_usual(
+    hub: Hub, line: Channel, vendor: Vendor, listening: Callable[[], Streams], feed: Feeds
+) -> None:
+    listening()
+    wait_until(lambda: feed("stream").opened_at is not None, what="the line")
+    fetch(hub)
+    assert feed().due_at > utcnow() + timedelta(seconds=200)
+    vendor.live = [ConnectionResetError()]
+    wait_until(lambda: feed("stream").trouble is not None, what="the loss")
+    assert feed().due_at < utcnow() + timedelta(seconds=70)
+
+
+def test_a_line_whose_holder_died_counts_as_open_no_more(
+    hub: Hub, line: Channel, vendor: Vendor, feed: Feeds
+) -> None:
+    with hub.database.session() as session:
+        held = claim(session, select(Feed).where(Feed.mode == "stream"), utcnow(), LEASE_SECONDS)
+        assert held is not None
+        held.opened_at = utcnow()
+        assert poll_seconds(session, line, utcnow()) == STREAMING_POLL_SECONDS
+        session.flush()
+        assert poll_seconds(session, line, utcnow() + timedelta(seconds=LEASE_SECONDS)) == 60
 
 
 def test_a_lost_line_is_opened_again(

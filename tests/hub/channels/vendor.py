@@ -31,13 +31,13 @@ class Vendor:
     """What the vendor has, and what happens when it is asked.
 
     `posts` are what a fetch finds from its cursor on, `history` what a back-fill finds, `live` what a line
-    tells, batch by batch. An exception among them is raised, something to call is called. `fetches` are the
-    cursors that came.
+    tells, batch by batch; a `Batch` in full, which may come first of all, as what opens the line. An
+    exception among them is raised, something to call is called. `fetches` are the cursors that came.
     """
 
     posts: list[Item] = field(default_factory=list)
     history: list[Item] = field(default_factory=list)
-    live: list[Sequence[Item] | Step] = field(default_factory=list)
+    live: list[Sequence[Item] | Batch | Step] = field(default_factory=list)
     before: list[Step | None] = field(default_factory=list)
     fetches: list[Any] = field(default_factory=list)
     backfills: list[Any] = field(default_factory=list)
@@ -122,14 +122,19 @@ class ScriptedConnector(Connector):
     def stream(self, cursor: Cursor | None, stop: Callable[[], bool]) -> Iterator[Batch]:
         VENDOR.lines.append(cursor)
         VENDOR.step()
-        yield Batch(())
+        first = VENDOR.live[0] if VENDOR.live else None
+        if isinstance(first, Batch):
+            VENDOR.live.pop(0)
+        yield first if isinstance(first, Batch) else Batch(())
         while not stop():
             if not VENDOR.live:
                 VENDOR.told.wait(0.02)
                 yield Batch(())
                 continue
             said = VENDOR.live.pop(0)
-            if isinstance(said, Sequence):
+            if isinstance(said, Batch):
+                yield said
+            elif isinstance(said, Sequence):
                 yield Batch(tuple(said))
             else:
                 act(said)
