@@ -1,0 +1,119 @@
+"""Agents for the hours ahead, found by replay; and what breaks with those on duty."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from functools import partial
+
+import pytest
+
+from routing.calendars import Calendar, Interval
+from routing.forecast import HourAhead
+from routing.plan import plan
+from routing.replay.disciplines import planned
+from routing.staffing import Case, Need, need, outlook
+from routing.types import Waiting
+
+START = datetime(2026, 3, 2, 6, tzinfo=UTC)
+HOUR = timedelta(hours=1)
+ALWAYS = Calendar.always()
+OFFICE = Calendar("UTC", [[Interval(9 * 60, 17 * 60)]] * 5 + [[], []])
+DISCIPLINE = planned(plan, every_seconds=60, share=0.05)
+
+
+def case(minutes: float, *, calendar: Calendar = ALWAYS, weight: float = 1.0) -> Case:
+    return Case(300, 300, weight, timedelta(minutes=minutes), calendar)
+
+
+def ahead(*expected: float, start: datetime = START) -> list[HourAhead]:
+    """Hours with ranges as wide as Poisson's."""
+    return [
+        HourAhead(
+            start + step * HOUR,
+            mean,
+            max(0, round(mean - 1.28 * mean**0.5)),
+            round(mean + 1.28 * mean**0.5),
+        )
+        for step, mean in enumerate(expected)
+    ]
+
+
+fewest = partial(need, discipline=DISCIPLINE, draws=3)
+
+
+def test_more_agents_for_more_work_and_shorter_promises() -> None:
+    slow = fewest(ahead(24, 48, 24, 24), [case(240)], attainment=0.95)
+    fast = fewest(ahead(24, 48, 24, 24), [case(10)], attainment=0.95)
+    busy = fewest(ahead(48, 96, 48, 48), [case(10)], attainment=0.95)
+    slow_agents, fast_agents, busy_agents = (
+        sum(hour.needed for hour in found.hours) for found in (slow, fast, busy)
+    )
+    assert slow_agents < fast_agents < busy_agents
+    assert fast.attainment is not None
+    assert fast.attainment >= 0.95
+    assert fast.worst is not None
+    assert fast.worst <= fast.attainment
+    # The work itself: two erlangs at noon's five minutes each, twice that in the second hour.
+    assert fast.hours[1].needed >= 4
+    assert [hour.starts_at for hour in fast.hours] == [START + step * HOUR for step in range(4)]
+
+
+def test_short_promises_need_what_erlang_says_and_long_ones_less() -> None:
+    hours = ahead(*[60] * 6)
+    tight, loose = (fewest(hours, [case(minutes)], attainment=0.95) for minutes in (8, 180))
+    for found in (tight, loose):
+        assert all(hour.erlang > hour.load for hour in found.hours)
+    middle = tight.hours[3]
+    assert abs(middle.needed - middle.erlang) <= 1
+    assert sum(hour.needed for hour in loose.hours) < sum(hour.erlang for hour in tight.hours)
+
+
+def test_nobody_is_needed_while_a_calendar_is_closed() -> None:
+    found = fewest(ahead(*[12] * 8), [case(120, calendar=OFFICE)], attainment=0.9)
+    assert [hour.needed > 0 for hour in found.hours] == [False] * 3 + [True] * 5
+    assert [hour.erlang > 0 for hour in found.hours] == [False] * 3 + [True] * 5
+
+
+@pytest.mark.parametrize("hours", [0, 3])
+def test_nothing_expected(hours: int) -> None:
+    assert fewest(ahead(*[5.0] * hours), [], attainment=0.95) == Need(())
+    quiet = fewest(ahead(*[0.0] * hours), [case(30)], attainment=0.95)
+    assert [hour.needed for hour in quiet.hours] == [0] * hours
+    assert quiet.attainment is None
+
+
+def waits(count: int, minutes: float, now: datetime = START) -> list[Waiting]:
+    due = now + timedelta(minutes=minutes)
+    return [Waiting(number, due, due + HOUR, 1.0, 300) for number in range(1, count + 1)]
+
+
+def test_it_is_told_an_hour_ahead_what_will_break() -> None:
+    hours, cases = ahead(0, 60, start=START), [case(20)]
+    few = outlook([], hours, cases, 2, START, DISCIPLINE, 0.95)
+    assert few.breaking > 15
+    assert few.due > few.breaking
+    assert few.first_at is not None
+    assert START + HOUR < few.first_at < START + 2 * HOUR
+    assert few.until == START + 2 * HOUR
+    enough = outlook([], hours, cases, few.agents_needed, START, DISCIPLINE, 0.95)
+    assert enough.breaking < 0.06 * enough.due
+    assert enough.agents_needed == few.agents_needed
+    assert 5 <= few.agents_needed <= 8
+
+
+def test_those_who_wait_count_too() -> None:
+    hours = ahead(0, 0)
+    now = START + HOUR / 2
+    found = outlook(waits(20, 30, now), hours, [], 1, now, DISCIPLINE, 1.0)
+    assert (found.due, found.breaking) == (20, 14)
+    assert found.first_at == now + timedelta(minutes=30)
+    assert found.agents_needed == 4
+    alone = outlook(waits(20, 30, now), hours, [], 0, now, DISCIPLINE, 1.0)
+    assert (alone.breaking, alone.agents_needed) == (20, 4)
+
+
+def test_what_is_late_already_needs_nobody_more() -> None:
+    found = outlook(waits(3, -5), ahead(0), [], 1, START, DISCIPLINE, 0.95)
+    assert (found.due, found.breaking, found.first_at, found.agents_needed) == (0, 0, None, 0)
+    found = outlook([], [], [], 1, START, DISCIPLINE, 0.95)
+    assert (found.due, found.agents_needed, found.until) == (0, 0, START + HOUR)
