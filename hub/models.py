@@ -1,6 +1,7 @@
 """All tables in one import, for migrations and tests."""
 
 from hub.accounts.models import ApiToken, User
+from hub.assignment.models import Assignment
 from hub.channels.models import Backfill, Channel, Feed
 from hub.conversations.models import (
     AnalysisRow,
@@ -22,6 +23,7 @@ from hub.queue.models import PlanSummary
 __all__ = [
     "AnalysisRow",
     "ApiToken",
+    "Assignment",
     "Attachment",
     "Backfill",
     "Base",

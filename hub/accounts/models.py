@@ -8,14 +8,18 @@ from typing import Literal, get_args
 from sqlalchemy import CheckConstraint, ForeignKey, String
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
-from hub.database import Base, UtcDateTime
+from hub.database import Base, JsonColumn, UtcDateTime
 
 Role = Literal["agent", "social", "manager", "admin"]
 ROLES: tuple[Role, ...] = get_args(Role)
 
 
 class User(Base):
-    """Somebody who signs in. On duty while seen lately and not away."""
+    """Somebody who signs in. On duty while seen lately and not away.
+
+    `teams` and `skills` (each with a level, 1 to 5) are names of the policy; `capacity` is theirs instead of
+    the policy's, in units. `away_since` is when they went away, while `away`.
+    """
 
     __tablename__ = "users"
     __table_args__ = (CheckConstraint(f"role IN {ROLES}", name="role"),)
@@ -29,6 +33,10 @@ class User(Base):
     disabled_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     seen_at: Mapped[datetime | None] = mapped_column(UtcDateTime, index=True)
     away: Mapped[bool] = mapped_column(default=False)
+    away_since: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    teams: Mapped[list[str]] = mapped_column(JsonColumn, default=list, server_default="[]")
+    skills: Mapped[dict[str, int]] = mapped_column(JsonColumn, default=dict, server_default="{}")
+    capacity: Mapped[int | None]
 
 
 class ApiToken(Base):

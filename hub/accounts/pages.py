@@ -44,7 +44,7 @@ def do_sign_in(
         return _form(request, next, email, str(error).capitalize() + ".", 401)
     with hub.database.session() as session:
         heartbeat(session, user.id, utcnow())
-        set_away(session, user.id, False)
+        set_away(session, user.id, False, utcnow())
     request.session.clear()
     request.session["user_id"] = user.id
     return go(local_path(next))
@@ -60,7 +60,7 @@ def sign_out(request: Request) -> Response:
 def presence(
     request: Request, session: SessionDep, user: PageUser, presence: Annotated[str, Form()]
 ) -> Response:
-    set_away(session, user.id, presence == "away")
+    set_away(session, user.id, presence == "away", utcnow())
     return go(back(request))
 
 

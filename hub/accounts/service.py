@@ -13,12 +13,14 @@ from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
 from hub.accounts.models import ROLES, ApiToken, User
+from hub.database import nudge
 from hub.errors import Conflict, Invalid, NotFound, Unauthorized
 
 # Argon2id with the library's defaults, which follow RFC 9106's low-memory profile.
 _hasher = PasswordHasher()
 _UNKNOWN = _hasher.hash(secrets.token_hex())
 SEEN_EVERY = timedelta(seconds=30)
+LATELY = 2 * SEEN_EVERY
 
 
 def add_user(session: Session, *, email: str, name: str, role: str, password: str, now: datetime) -> User:
@@ -124,12 +126,21 @@ def needs_heartbeat(user: User, now: datetime) -> bool:
 
 def heartbeat(session: Session, user_id: int, now: datetime) -> None:
     """Note that the user is here."""
-    session.execute(update(User).where(User.id == user_id).values(seen_at=now))
+    here = update(User).where(User.id == user_id).values(seen_at=now)
+    if not session.scalars(here.where(User.seen_at > now - LATELY).returning(User.id)).all():
+        session.execute(here)
+        # They come back, and may be given something.
+        nudge(session, "assign")
 
 
-def set_away(session: Session, user_id: int, away: bool) -> None:
+def set_away(session: Session, user_id: int, away: bool, now: datetime) -> None:
     """Go off duty, or come back."""
-    session.execute(update(User).where(User.id == user_id).values(away=away))
+    session.execute(
+        update(User)
+        .where(User.id == user_id, User.away.is_not(away))
+        .values(away=away, away_since=now if away else None)
+    )
+    nudge(session, "assign")
 
 
 def _digest(token: str) -> str:

@@ -44,7 +44,10 @@ class Conversation(Base):
     neither is a foreign key, since both tables point here. It stands in the queue while `reply_by` is set: it
     waits for us, and its status is new or open. `weight`, `reasons` and `promise` say why it stands where it
     stands, `placed_for` is the customer's `changed_at` that was seen then; `gave_way_at` is set while its
-    first promise is given up. `listening`: nobody has written to the brand in it, it was only overheard; no
+    first promise is given up. `lane` is what it takes to answer, by `needs_rule` or since it was sent
+    `sent_to_team`; from `relax_at` on `relaxed_lane`; "" where the policy asks for nothing. `load` counts for
+    its owner's capacity. `known_by_id` knows the customer, and has it kept for them while `held_until` is set;
+    `accept_by` is set while its owner has not accepted it yet. `listening`: nobody has written to the brand in it, it was only overheard; no
     clock runs in it and no queue shows it.
     """
 
@@ -57,7 +60,28 @@ class Conversation(Base):
         _partial(
             "ix_conversations_pick", "reply_by", "id", where="reply_by IS NOT NULL AND owner_id IS NULL"
         ),
+        # The same by what it takes to answer, and what is kept for who knows the customer.
+        _partial(
+            "ix_conversations_lane",
+            "lane",
+            "reply_by",
+            "id",
+            where="reply_by IS NOT NULL AND owner_id IS NULL AND held_until IS NULL AND lane <> ''",
+        ),
+        _partial(
+            "ix_conversations_held",
+            "known_by_id",
+            "reply_by",
+            "id",
+            where="reply_by IS NOT NULL AND owner_id IS NULL AND held_until IS NOT NULL",
+        ),
+        _partial("ix_conversations_relax_at", "relax_at", where="relax_at IS NOT NULL"),
+        _partial("ix_conversations_accept_by", "accept_by", where="accept_by IS NOT NULL"),
         _partial("ix_conversations_owner_id", "owner_id", where="owner_id IS NOT NULL"),
+        # What somebody has in hand.
+        _partial(
+            "ix_conversations_in_hand", "owner_id", where="owner_id IS NOT NULL AND reply_by IS NOT NULL"
+        ),
         _partial("ix_conversations_snoozed_until", "snoozed_until", where="snoozed_until IS NOT NULL"),
         Index("ix_conversations_customer_id", "customer_id"),
         # Lists are either of what was written to us or of what was overheard.
@@ -96,6 +120,16 @@ class Conversation(Base):
     reply_by: Mapped[datetime | None] = mapped_column(UtcDateTime)
     gave_way_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     gave_way_to: Mapped[int] = mapped_column(default=0)
+
+    needs_rule: Mapped[str | None] = mapped_column(String(40))
+    lane: Mapped[str] = mapped_column(String(1000), default="", server_default="")
+    relaxed_lane: Mapped[str | None] = mapped_column(String(1000))
+    relax_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    load: Mapped[int] = mapped_column(default=1, server_default="1")
+    sent_to_team: Mapped[str | None] = mapped_column(String(40))
+    known_by_id: Mapped[int | None]
+    held_until: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    accept_by: Mapped[datetime | None] = mapped_column(UtcDateTime)
 
     channel: Mapped[Channel] = relationship()
     customer: Mapped[Customer] = relationship()

@@ -11,6 +11,7 @@ from sqlalchemy.orm import Session
 
 from connectors.base import Attachment
 from hub.accounts.models import User
+from hub.assignment.owning import accept, answered_by, disown, own
 from hub.conversations.attachments import check_outgoing, to_rows
 from hub.conversations.clocks import change_status, message_came
 from hub.conversations.lengths import check_length
@@ -84,8 +85,7 @@ def reply(
     conversation.last_message_at, conversation.listening = now, False
     session.flush()
     message_came(session, conversation, message, now)
-    if conversation.owner_id is None:
-        _own(conversation, user, now)
+    answered_by(session, conversation, user, now)
     change_status(session, conversation, then, now)
     place(session, [conversation], active_policy(session), now)
     nudge(session, "deliver")
@@ -147,13 +147,13 @@ def note(
 def take(session: Session, conversation: Conversation, *, user: User, now: datetime) -> None:
     """Make it one's own. Raises: Conflict where a colleague has it."""
     if conversation.owner_id == user.id:
+        accept(session, conversation, now)
         return
     if conversation.owner_id is not None:
         owner = session.get_one(User, conversation.owner_id)
         raise Conflict(f"{owner.name} has this conversation")
-    _own(conversation, user, now)
+    own(session, conversation, user, now, how="taken", reasons=["took it"])
     add_activity(session, conversation, f"{user.name} took it", user, now)
-    nudge(session, "plan")
 
 
 def release(
@@ -162,8 +162,7 @@ def release(
     """Give it back to the queue, at its place."""
     if conversation.owner_id is None:
         return
-    conversation.owner_id = conversation.owned_since = None
-    conversation.updated_at = now
+    disown(session, conversation, now, "away" if user is None else "released")
     add_activity(
         session,
         conversation,
@@ -171,7 +170,6 @@ def release(
         user,
         now,
     )
-    nudge(session, "plan")
 
 
 def set_status(
@@ -191,6 +189,8 @@ def set_status(
     before = conversation.status
     if status == before and status != "snoozed":
         return
+    if user is not None and conversation.owner_id == user.id:
+        accept(session, conversation, now)
     change_status(session, conversation, status, now, snoozed_until)
     place(session, [conversation], active_policy(session), now)
     who = user.name if user else "The hub"
@@ -206,14 +206,6 @@ def _written_before(
     if before is not None and (before.conversation_id != conversation.id or before.body != text):
         raise Conflict("this idempotency key was used for another text", field="idempotency_key")
     return before
-
-
-def _own(conversation: Conversation, user: User, now: datetime) -> None:
-    conversation.owner_id = user.id
-    conversation.owned_since = now
-    # Who takes what was only overheard means to answer it.
-    conversation.listening = False
-    conversation.updated_at = now
 
 
 def add_activity(

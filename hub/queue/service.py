@@ -8,6 +8,9 @@ from datetime import datetime
 from sqlalchemy import Update, bindparam, or_, select, update
 from sqlalchemy.orm import Session, joinedload
 
+from hub.assignment.claiming import claim_eligible
+from hub.assignment.lanes import set_lanes
+from hub.assignment.owning import record_claim
 from hub.clock import utcnow
 from hub.conversations.analysis import to_analysis
 from hub.conversations.clocks import state_of
@@ -34,16 +37,15 @@ def place(
     waiting = [conversation for conversation in conversations if conversation.waiting_since is not None]
     percentiles = spend_percentiles(session, {conversation.customer for conversation in waiting})
     promises = _promises(session, waiting)
+    placed: list[tuple[Conversation, Facts]] = []
     for conversation in conversations:
         conversation.updated_at = now
         if conversation.waiting_since is None:
             leave_queue(conversation)
             continue
-        priority = prioritise(
-            _facts(conversation, percentiles.get(conversation.customer_id)),
-            conversation.waiting_since,
-            active.policy,
-        )
+        facts = _facts(conversation, percentiles.get(conversation.customer_id))
+        priority = prioritise(facts, conversation.waiting_since, active.policy)
+        placed.append((conversation, facts))
         promise = _promise(session, conversation, priority.metric, promises)
         _fill(promise, conversation, priority, now)
         conversation.promise = promise
@@ -58,8 +60,11 @@ def place(
             )
         else:
             conversation.reply_by = None
+    set_lanes(session, placed, active, now)
     session.flush()
     nudge(session, "plan")
+    if not active.policy.assigns_freely:
+        nudge(session, "assign")
 
 
 def leave_queue(conversation: Conversation) -> None:
@@ -68,6 +73,9 @@ def leave_queue(conversation: Conversation) -> None:
     conversation.reply_by = None
     conversation.gave_way_at = None
     conversation.gave_way_to = 0
+    conversation.relax_at = conversation.held_until = None
+    if conversation.status in ("solved", "closed"):
+        conversation.sent_to_team = None
 
 
 def replace_stale(hub: Hub) -> int:
@@ -104,12 +112,19 @@ FOR_PLACING = (
 
 
 def claim_next(session: Session, user_id: int, now: datetime) -> int | None:
-    """Hand the unowned conversation with the earliest `reply_by` to a user: its id, None where nobody waits.
+    """Hand a user the unowned conversation with the earliest `reply_by` of those that the policy lets them
+    take: its id, None where there is none.
 
     However many ask at once, no two get the same: PostgreSQL skips what another transaction holds, SQLite has
     one writer.
     """
-    claimed: int | None = session.connection().execute(_CLAIM, {"user_id": user_id, "now": now}).scalar()
+    policy = active_policy(session).policy
+    if not policy.assigns_freely:
+        claimed = claim_eligible(session, user_id, policy, now)
+    else:
+        claimed = session.connection().execute(_CLAIM, {"user_id": user_id, "now": now}).scalar()
+        if claimed is not None:
+            record_claim(session, claimed, user_id, now, ["asked for the next"])
     if claimed is not None:
         nudge(session, "plan")
     return claimed

@@ -4,16 +4,15 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from sqlalchemy import or_, select, update
+from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
-from hub.accounts.models import User
+from hub.assignment.absence import release_absent
 from hub.clock import utcnow
 from hub.conversations.models import Conversation, Promise
-from hub.conversations.service import release, set_status
+from hub.conversations.service import set_status
 from hub.customers.spend import refresh_expired
 from hub.database import nudge
-from hub.policies.service import active_policy
 from hub.runtime import Hub
 
 BATCH = 200
@@ -27,7 +26,7 @@ def sweep(hub: Hub) -> int:
 
 def pass_time(session: Session, now: datetime) -> int:
     """Do what is due by `now`; how many rows changed."""
-    changed = _mark_breached(session, now) + _wake_snoozed(session, now) + _release_absent(session, now)
+    changed = _mark_breached(session, now) + _wake_snoozed(session, now) + release_absent(session, now)
     expired = refresh_expired(session, now)
     if expired:
         nudge(session, "replace")
@@ -66,21 +65,3 @@ def _wake_snoozed(session: Session, now: datetime) -> int:
     for conversation in due:
         set_status(session, conversation, "open", user=None, now=now)
     return len(due)
-
-
-def _release_absent(session: Session, now: datetime) -> int:
-    absent_after = active_policy(session).policy.assignment.release_after
-    left = session.scalars(
-        select(Conversation)
-        .join(User, User.id == Conversation.owner_id)
-        .where(
-            Conversation.reply_by.is_not(None),
-            Conversation.owned_since < now - absent_after,
-            or_(User.seen_at.is_(None), User.seen_at < now - absent_after, User.disabled_at.is_not(None)),
-        )
-        .limit(BATCH)
-        .with_for_update(of=Conversation, skip_locked=True)
-    ).all()
-    for conversation in left:
-        release(session, conversation, user=None, now=now, why="its owner is away")
-    return len(left)

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from hub.assignment.pushing import assign_waiting
 from hub.channels.backfilling import backfill
 from hub.channels.fetching import fetch
 from hub.channels.silence import listen_for_silence
@@ -44,6 +45,7 @@ JOBS: dict[str, Job] = {
     "deliver": Job(deliver, every_seconds=5),
     "replace": Job(replace_stale, every_seconds=10),
     "plan": Job(plan_queue, every_seconds=5, gap_seconds=1),
+    "assign": Job(assign_waiting, every_seconds=2),
     "sweep": Job(sweep, every_seconds=10),
     "clean": Job(clean_files, every_seconds=3600),
     "reanalyse": Job(reanalyse, every_seconds=2, gap_seconds=0.02),

@@ -15,7 +15,7 @@ from sqlalchemy import func, select
 from hub.clock import utcnow
 from hub.conversations.delivery import deliver
 from hub.conversations.models import AnalysisRow, Conversation, Message, Promise
-from hub.conversations.service import get_conversation, reply, set_status
+from hub.conversations.service import get_conversation, release, reply, set_status
 from hub.customers.models import Customer
 from hub.inbox.analyse import analyse
 from hub.inbox.service import receive
@@ -62,7 +62,7 @@ def test_everybody_at_once(hub: Hub, tmp_path: Path, monkeypatch: pytest.MonkeyP
             else:
                 set_status(session, conversation, "solved", user=agent, now=utcnow())
         with hub.database.session() as session:
-            get_conversation(session, claimed).owner_id = None
+            release(session, get_conversation(session, claimed), user=agent, now=utcnow())
 
     def crm_changes(number: int) -> None:
         with hub.database.session() as session:

@@ -107,10 +107,10 @@ def test_being_here_is_noted_now_and_then(session: Session, seen_ago: float | No
 def test_going_and_coming_back(session: Session) -> None:
     somebody = user(session)
     heartbeat(session, somebody.id, NOW)
-    set_away(session, somebody.id, True)
+    set_away(session, somebody.id, True, NOW)
     session.expire_all()
     found = session.get_one(User, somebody.id)
-    assert (found.seen_at, found.away) == (NOW, True)
+    assert (found.seen_at, found.away, found.away_since) == (NOW, True, NOW)
 
 
 def test_there_is_no_such_user(session: Session) -> None:
