@@ -1,0 +1,1 @@
+"""Trying policies on traffic that was, before one is switched on."""
