@@ -25,10 +25,13 @@ from routing.assignment_rules import Assignment, Capacity
 from routing.calendars import Calendar, HolidaySource, Interval
 from routing.conditions import Condition
 from routing.located_yaml import Problem, read_yaml
-from routing.policy_fields import STRICT, Duration, Factor, Name, Share
-from routing.policy_problems import ALWAYS, contradictions, field_problems
+from routing.policy_fields import STRICT, Duration, Name
+from routing.policy_problems import contradictions, field_problems
+from routing.promise_rules import ALWAYS, Rule
 from routing.query import parse_query
-from sentiment.types import IntentLabel, SentimentLabel
+from routing.types import Metric
+from routing.weight_rules import Weights
+from sentiment.types import IntentLabel
 
 _INTERVAL = re.compile(r"([01]\d|2[0-3]):([0-5]\d)-(?:([01]\d|2[0-3]):([0-5]\d)|24:00)")
 
@@ -145,25 +148,6 @@ class CalendarRules(_Part):
     """Single dates with hours of their own, or closed; they overrule week and holidays."""
 
 
-class Rule(_Part):
-    """One policy: for whom it is, which calendar counts, and what is promised."""
-
-    name: Name
-    when: Condition | None = None
-    """An expression in CEL over the facts; for everybody where it is not given."""
-    calendar: str = ALWAYS
-    """A name under calendars, or always."""
-    first_reply_time: dict[str, Duration]
-    """Target by tier, with a default for everybody else."""
-    next_reply_time: dict[str, Duration]
-    """Target by tier, with a default for everybody else."""
-
-    @property
-    def matches_all(self) -> bool:
-        """Whether there is no condition."""
-        return self.when is None
-
-
 class ListeningRule(_Part):
     """What becomes of an overheard message."""
 
@@ -179,36 +163,6 @@ class ListeningRule(_Part):
     def matches_all(self) -> bool:
         """Whether there is no condition."""
         return self.query is None and self.when is None
-
-
-class SpendBand(_Part):
-    """The customers who spend most."""
-
-    top: Annotated[float, Field(gt=0, le=100)]
-    """Percent of customers, counted from the one who spends most."""
-    factor: Factor
-
-
-class FollowersBand(_Part):
-    """Authors whom many people read."""
-
-    at_least: Annotated[int, Field(ge=0)]
-    factor: Factor
-
-
-class Weights(_Part):
-    """What multiplies the worth of a conversation; what is not named counts 1."""
-
-    tier: dict[str, Factor] = {}
-    spend: tuple[SpendBand, ...] = ()
-    """The narrowest band that fits counts."""
-    followers: tuple[FollowersBand, ...] = ()
-    """The highest band that fits counts."""
-    sentiment: dict[SentimentLabel, Factor] = {}
-    intent: dict[IntentLabel, Factor] = {}
-    """Of several intents the one with the highest factor counts."""
-    confidence_threshold: Share = 0.6
-    """What the model is less sure of is left out, of weights and conditions alike."""
 
 
 class Handling(_Part):
@@ -261,10 +215,14 @@ class Policy(_Part):
         """The calendar of that name. Raises: KeyError."""
         return self._calendars[name]
 
-    def calendar_of(self, rule_name: str) -> Calendar:
-        """The calendar that a rule counts in; always open for a rule that is no longer in the policy."""
-        rules = {rule.name: rule.calendar for rule in self.policies}
-        return self._calendars[rules.get(rule_name, ALWAYS)]
+    def calendar_of(self, rule_name: str, metric: Metric = "first_reply_time") -> Calendar:
+        """What a rule counts a metric in; always open for a rule that is no longer in the policy."""
+        rule = self._rules.get(rule_name)
+        return self._calendars[rule.calendar_name(metric) if rule else ALWAYS]
+
+    def asks(self, fact: str) -> bool:
+        """Whether any condition asks this fact, so that it need not be found out for nothing."""
+        return fact in self._asked
 
     def known_tier(self, tier: str | None) -> str | None:
         """The tier as the policy spells it, None where it has no such tier."""
@@ -273,6 +231,19 @@ class Policy(_Part):
     def base_amount(self, amount: Decimal, currency: str) -> Decimal:
         """The amount in the brand's currency. Raises: KeyError for a currency without an exchange rate."""
         return amount if currency == self.currency else amount * self.exchange_rates[currency]
+
+    @cached_property
+    def _rules(self) -> Mapping[str, Rule]:
+        return {rule.name: rule for rule in self.policies}
+
+    @cached_property
+    def _asked(self) -> frozenset[str]:
+        conditions = [
+            *(rule.when for rule in self.policies),
+            *(rule.when for rule in self.listening),
+            *(rule.when for rule in self.assignment.needs),
+        ]
+        return frozenset(fact.name for when in conditions if when is not None for fact in when.facts)
 
     @cached_property
     def _tiers(self) -> Mapping[str, str]:

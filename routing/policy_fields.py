@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from datetime import timedelta
-from typing import Annotated
+from typing import Annotated, Any
 
 from pydantic import BeforeValidator, ConfigDict, Field, WithJsonSchema
 
@@ -32,15 +32,10 @@ STRICT = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
 Name = Annotated[str, Field(min_length=1, max_length=40)]
 Factor = Annotated[float, Field(ge=0.01, le=1000)]
 Share = Annotated[float, Field(ge=0, le=1)]
-Duration = Annotated[
-    timedelta,
-    BeforeValidator(parse_duration),
-    WithJsonSchema(
-        {
-            "type": "string",
-            "minLength": 2,
-            "pattern": f"^{_DURATION.pattern}$",
-            "examples": ["15m", "2h", "1d"],
-        }
-    ),
-]
+DURATION_SCHEMA: dict[str, Any] = {
+    "type": "string",
+    "minLength": 2,
+    "pattern": f"^{_DURATION.pattern}$",
+    "examples": ["15m", "2h", "1d"],
+}
+Duration = Annotated[timedelta, BeforeValidator(parse_duration), WithJsonSchema(DURATION_SCHEMA)]

@@ -11,13 +11,11 @@ from pydantic import ValidationError
 
 from routing.conditions import Condition, ConditionError, suggest
 from routing.located_yaml import Document, Path, Problem
+from routing.promise_rules import ALWAYS, DEFAULT, REQUIRED, Rule
+from routing.types import METRICS
 
 if TYPE_CHECKING:
-    from routing.policy import CalendarRules, ListeningRule, Policy, Rule
-
-# Names that a policy may use without defining them.
-ALWAYS = "always"
-DEFAULT = "default"
+    from routing.policy import CalendarRules, ListeningRule, Policy
 
 _MESSAGES = {
     "missing": "is missing",
@@ -127,16 +125,16 @@ def _in_rule(path: Path, rule: Rule, policy: Policy) -> Iterator[tuple[Path, str
     if rule.calendar not in (*policy.calendars, ALWAYS):
         yield (*path, "calendar"), no_such("calendar", rule.calendar, (*policy.calendars, ALWAYS))
     rules = policy.calendars.get(rule.calendar)
-    for metric, targets in (
-        ("first_reply_time", rule.first_reply_time),
-        ("next_reply_time", rule.next_reply_time),
-    ):
-        if DEFAULT not in targets:
+    for metric in METRICS:
+        targets = rule.targets(metric)
+        if DEFAULT not in targets and metric in REQUIRED:
             yield (*path, metric), f"has no {DEFAULT}, for everybody whose tier is not named"
+        in_calendar = rules is not None and rule.calendar_name(metric) == rule.calendar
         for tier, target in targets.items():
             if tier not in (*policy.tiers, DEFAULT):
                 yield (*path, metric, tier), no_such("tier", tier, (*policy.tiers, DEFAULT))
-            if rules is not None and any(rules.hours.days) and target > _open_in_a_year(rules):
+            longest = max(target.values()) if isinstance(target, dict) else target
+            if in_calendar and rules and any(rules.hours.days) and longest > _open_in_a_year(rules):
                 yield (*path, metric, tier), f"is more than {rule.calendar!r} is open in a year"
 
 

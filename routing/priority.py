@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
-from datetime import datetime, timedelta
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime
+from typing import TypeVar
 
-from routing.conditions import Known
 from routing.facts import sure_intents
-from routing.policy import Handling, Policy, Rule, Weights
-from routing.policy_problems import DEFAULT
-from routing.types import Facts, Priority, Reason
+from routing.policy import Handling, Policy
+from routing.promise_rules import DEFAULT
+from routing.targets import promised
+from routing.types import Facts, JourneyStage, Priority, Reason
+from routing.weight_rules import CountBand, LifetimeBand, Weights
 from sentiment.types import Analysis, IntentLabel
+
+_Band = TypeVar("_Band", CountBand, LifetimeBand)
 
 
 def prioritise(facts: Facts, waiting_since: datetime, policy: Policy) -> Priority:
@@ -19,29 +23,20 @@ def prioritise(facts: Facts, waiting_since: datetime, policy: Policy) -> Priorit
 
     Raises: routing.calendars.NeverOpen, where exceptions leave a calendar next to no open time for years.
     """
-    threshold = policy.weights.confidence_threshold
-    tier = policy.known_tier(facts.tier)
-    known = Known(facts, tier, threshold)
-    rule = next(rule for rule in policy.policies if rule.when is None or rule.when.holds(known))
-    target = _target(rule, facts, tier)
-    calendar = policy.calendar(rule.calendar)
-    due_at = calendar.deadline(waiting_since, target)
-    reasons = tuple(_reasons(facts, tier, policy.weights))
+    owed = promised(facts, policy)
+    target = owed.targets[facts.metric]
+    due_at = target.calendar.deadline(waiting_since, target.time)
+    reasons = tuple(_reasons(facts, policy.known_tier(facts.tier), policy))
     return Priority(
         metric=facts.metric,
-        policy=rule.name,
-        target_seconds=int(target.total_seconds()),
+        policy=owed.policy,
+        target_seconds=int(target.time.total_seconds()),
         due_at=due_at,
-        second_due_at=calendar.deadline(due_at, target),
+        second_due_at=target.calendar.deadline(due_at, target.time),
         weight=math.prod(reason.factor for reason in reasons),
         reasons=reasons,
-        work_seconds=_work_seconds(facts.analysis, policy.handling, threshold),
+        work_seconds=_work_seconds(facts.analysis, policy.handling, policy.weights.confidence_threshold),
     )
-
-
-def _target(rule: Rule, facts: Facts, tier: str | None) -> timedelta:
-    targets = rule.first_reply_time if facts.metric == "first_reply_time" else rule.next_reply_time
-    return targets.get(tier or DEFAULT, targets[DEFAULT])
 
 
 def _work_seconds(analysis: Analysis | None, handling: Handling, threshold: float) -> int:
@@ -50,23 +45,54 @@ def _work_seconds(analysis: Analysis | None, handling: Handling, threshold: floa
     return math.ceil(expected.total_seconds() * handling.factor)
 
 
-def _reasons(facts: Facts, tier: str | None, weights: Weights) -> Iterator[Reason]:
+def _reasons(facts: Facts, tier: str | None, policy: Policy) -> Iterator[Reason]:
+    weights = policy.weights
     yield _tier_reason(facts.tier, tier, weights)
-    if facts.spend_percentile is not None:
-        for spend in sorted(weights.spend, key=lambda band: band.top):
-            if facts.spend_percentile >= 100 - spend.top:
-                yield Reason(spend.factor, f"top {spend.top:g} % by spend")
+    if facts.urgency in weights.priority:
+        yield Reason(weights.priority[facts.urgency], f"{facts.urgency} priority")
+    yield from _worth_reasons(facts, policy)
+    if (followers := _highest(weights.followers, facts.followers)) is not None:
+        yield Reason(followers.factor, f"{facts.followers:,} followers")
+    if (contacts := _highest(weights.contacts, facts.contacts)) is not None:
+        yield Reason(contacts.factor, f"{facts.contacts} other contacts in 30 days")
+    if facts.valence is not None:
+        for band in sorted(weights.valence, key=lambda band: band.at_most):
+            if facts.valence <= band.at_most:
+                yield Reason(band.factor, f"relation at {facts.valence:+.2f}")
                 break
-    if facts.followers is not None:
-        for followers in sorted(weights.followers, key=lambda band: -band.at_least):
-            if facts.followers >= followers.at_least:
-                yield Reason(followers.factor, f"{facts.followers:,} followers")
-                break
+    if facts.journey_stage in weights.journey_stage:
+        yield Reason(weights.journey_stage[facts.journey_stage], _STAGES[facts.journey_stage])
     if facts.analysis is None:
         yield Reason(1.0, "not read by the model yet")
     else:
         yield from _sentiment_reason(facts.analysis, weights)
         yield from _intent_reason(facts.analysis, weights)
+
+
+def _worth_reasons(facts: Facts, policy: Policy) -> Iterator[Reason]:
+    if facts.spend_percentile is not None:
+        for band in sorted(policy.weights.spend, key=lambda band: band.top):
+            if facts.spend_percentile >= 100 - band.top:
+                yield Reason(band.factor, f"top {band.top:g} % by spend")
+                break
+    if (value := _highest(policy.weights.lifetime_value, facts.lifetime_value)) is not None:
+        yield Reason(value.factor, f"bought for {facts.lifetime_value:,.0f} {policy.currency} in all")
+
+
+_STAGES: Mapping[JourneyStage, str] = {
+    "prospect": "never bought yet",
+    "new": "a new customer",
+    "active": "an active customer",
+    "loyal": "a loyal customer",
+    "at_risk": "a loyal customer at risk",
+    "lapsed": "bought last over a year ago",
+}
+
+
+def _highest(bands: Sequence[_Band], value: float | None) -> _Band | None:
+    """The highest band that a value reaches."""
+    reached = [band for band in bands if value is not None and value >= band.at_least]
+    return max(reached, key=lambda band: band.at_least, default=None)
 
 
 def _tier_reason(given: str | None, tier: str | None, weights: Weights) -> Reason:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from dataclasses import asdict
+from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -12,6 +14,7 @@ import typer
 from hub.cli.opening import opened, quiet_settings
 from hub.cli.output import JsonOption, plural, safe, say, show, table, write, write_json
 from hub.errors import Conflict, Invalid
+from routing.types import METRICS, Urgency
 
 if TYPE_CHECKING:
     from hub.settings import Settings
@@ -146,12 +149,12 @@ def _summary(policy: Policy) -> dict[str, Any]:
         "policies": [
             {
                 "name": rule.name,
+                "when": rule.when.text if rule.when else None,
                 "calendar": rule.calendar,
-                "first_reply_seconds": {
-                    tier: int(each.total_seconds()) for tier, each in rule.first_reply_time.items()
-                },
-                "next_reply_seconds": {
-                    tier: int(each.total_seconds()) for tier, each in rule.next_reply_time.items()
+                "targets_seconds": {
+                    metric: {tier: _seconds(target) for tier, target in targets.items()}
+                    for metric in METRICS
+                    if (targets := rule.targets(metric))
                 },
             }
             for rule in policy.policies
@@ -159,19 +162,32 @@ def _summary(policy: Policy) -> dict[str, Any]:
     }
 
 
+def _seconds(target: timedelta | dict[Urgency, timedelta]) -> int | dict[Urgency, int]:
+    if isinstance(target, dict):
+        return {urgency: int(each.total_seconds()) for urgency, each in target.items()}
+    return int(target.total_seconds())
+
+
 def _show_summary(policy: Policy) -> None:
-    rows = []
-    for rule in policy.policies:
-        first = ", ".join(
-            f"{tier} {_short(each.total_seconds())}" for tier, each in rule.first_reply_time.items()
-        )
-        after = ", ".join(
-            f"{tier} {_short(each.total_seconds())}" for tier, each in rule.next_reply_time.items()
-        )
-        rows.append((rule.name, rule.calendar, first, after))
-    show(table(("policy", "calendar", "first reply", "next reply"), rows))
+    shown = [metric for metric in METRICS if any(rule.targets(metric) for rule in policy.policies)]
+    rows = [
+        (rule.name, rule.calendar, *(_targets(rule.targets(metric)) for metric in shown))
+        for rule in policy.policies
+    ]
+    headings = (metric.removesuffix("_time").replace("_", " ") for metric in shown)
+    show(table(("policy", "calendar", *headings), rows))
     tiers = " > ".join(policy.tiers) or "no tiers"
     show(f"{policy.time_zone}, {policy.currency}; {safe(tiers)}")
+
+
+def _targets(targets: Mapping[str, timedelta | dict[Urgency, timedelta]]) -> str:
+    return ", ".join(f"{tier} {_in_words(target)}" for tier, target in targets.items())
+
+
+def _in_words(target: timedelta | dict[Urgency, timedelta]) -> str:
+    if isinstance(target, dict):
+        return "/".join(f"{urgency} {_short(each.total_seconds())}" for urgency, each in target.items())
+    return _short(target.total_seconds())
 
 
 def _short(seconds: float) -> str:

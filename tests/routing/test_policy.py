@@ -320,6 +320,30 @@ def test_money_is_compared_in_the_brands_currency() -> None:
             id="no default target",
         ),
         pytest.param(
+            "{platinum: 15m, default: 2h}",
+            "{platinum: 15m, default: {urgnt: 5m, normal: 1h}}",
+            10,
+            "policies[0].first_reply_time.default",
+            "no such priority: 'urgnt'",
+            id="a priority",
+        ),
+        pytest.param(
+            "{platinum: 15m, default: 2h}",
+            "{platinum: 15m, default: {urgent: 5m}}",
+            10,
+            "policies[0].first_reply_time.default",
+            "has no normal",
+            id="no normal priority",
+        ),
+        pytest.param(
+            "calendar: office",
+            "calendar: office\n    hours: {resolution_time: busines}",
+            14,
+            "policies[1].hours",
+            "did you mean business?",
+            id="hours",
+        ),
+        pytest.param(
             "handling: {default: 5m}",
             "handling: {default: 5m}\nweights: {tier: {platinun: 8}}",
             17,
@@ -409,10 +433,17 @@ def test_the_guide_explains_every_field() -> None:
 
 
 def test_the_examples_of_the_guide_are_right() -> None:
-    calendars, policies, listening = re.findall(r"```yaml\n(.*?)```", GUIDE.read_text(), flags=re.DOTALL)
+    calendars, policies, contracts, listening = re.findall(
+        r"```yaml\n(.*?)```", GUIDE.read_text(), flags=re.DOTALL
+    )
     rest = SMALL[SMALL.index("  - name: Rest") :]
     policy = read_policy(
-        "time_zone: UTC\ncurrency: EUR\ntiers: [platinum]\n" + calendars + policies + rest + listening
+        "time_zone: UTC\ncurrency: EUR\ntiers: [platinum, gold]\n"
+        + calendars
+        + policies
+        + contracts
+        + rest
+        + listening
     )
     assert [rule.then for rule in policy.listening] == ["count", "conversation", "conversation"]
-    assert [rule.name for rule in policy.policies] == ["Angry in public", "Rest"]
+    assert [rule.name for rule in policy.policies] == ["Angry in public", "Contracts", "Rest"]

@@ -15,7 +15,7 @@ def test_the_built_in_policy_is_fine(alone: Cli) -> None:
     assert "The built-in policy is fine." in told.stderr
     checked = alone.json("policy", "check")
     assert checked["valid"]
-    assert checked["policies"][0]["first_reply_seconds"]["default"] > 0
+    assert checked["policies"][0]["targets_seconds"]["first_reply_time"]["default"] > 0
 
 
 def test_problems_name_line_column_and_field(alone: Cli, tmp_path_factory: pytest.TempPathFactory) -> None:
