@@ -22,12 +22,14 @@ _HOURS: tuple[Hours, ...] = get_args(Hours)
 
 def _parse_hours(value: object) -> dict[Metric, Hours]:
     given = value if isinstance(value, dict) else dict.fromkeys(METRICS, value)
+    parsed: dict[Metric, Hours] = {}
     for metric, hours in given.items():
         if metric not in METRICS:
             raise ValueError(f"no such metric: {metric!r}{suggest(metric, METRICS)}")
         if hours not in _HOURS:
             raise ValueError(f"{hours!r} is not known{suggest(str(hours), _HOURS)}")
-    return given
+        parsed[metric] = hours
+    return parsed
 
 
 def _parse_target(value: object) -> timedelta | dict[Urgency, timedelta]:
