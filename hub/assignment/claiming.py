@@ -54,7 +54,7 @@ def claim_eligible(session: Session, user_id: int, policy: Policy, now: datetime
             why = ["asked for the next", *able_because(agent, needs_of_lane(row.lane))]
             if row.known_by_id == user_id:
                 why.append("knows the customer")
-            record_claim(session, row.id, user_id, now, why)
+            record_claim(session, row.id, user_id, now, why, row.lane)
             claimed: int = row.id
             return claimed
         if len(ids) < depth:

@@ -21,9 +21,10 @@ class Assignment(Base):
     """One stretch of time in which a conversation was somebody's.
 
     `how` it came to them: they asked for the next, it was offered (`push`), they took it or answered it, or
-    `by` sent it. `reasons` say why it was they. It was to be accepted until `accept_by`, where that is set,
-    and was at `accepted_at`. Open while `ended_at` is not set, and of a conversation at most one is; the
-    conversation's `owner_id` says the same, and `hub.assignment.owning` alone changes the two.
+    `by` sent it. `lane` is what it needed then, `reasons` say why it was they. It was to be accepted until
+    `accept_by`, where that is set, and was at `accepted_at`. Open while `ended_at` is not set, and of a
+    conversation at most one is; the conversation's `owner_id` says the same, and `hub.assignment.owning`
+    alone changes the two.
     """
 
     __tablename__ = "assignments"
@@ -52,6 +53,7 @@ class Assignment(Base):
     user_id: Mapped[int] = mapped_column(ForeignKey("users.id"))
     how: Mapped[str] = mapped_column(String(20))
     by_id: Mapped[int | None] = mapped_column(ForeignKey("users.id"))
+    lane: Mapped[str] = mapped_column(String(1000), default="", server_default="")
     reasons: Mapped[list[str]] = mapped_column(JsonColumn, default=list)
     policy_version_id: Mapped[int | None] = mapped_column(ForeignKey("policy_versions.id"))
     assigned_at: Mapped[datetime] = mapped_column(UtcDateTime)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from datetime import datetime
 
-from sqlalchemy import select, update
+from sqlalchemy import update
 from sqlalchemy.orm import Session
 
 from hub.accounts.models import User
@@ -38,6 +38,7 @@ def own(
             user_id=user.id,
             how=how,
             by_id=by.id if by else None,
+            lane=conversation.lane,
             reasons=list(reasons),
             policy_version_id=conversation.policy_version_id,
             assigned_at=now,
@@ -90,7 +91,9 @@ def end(session: Session, conversation_ids: Collection[int], now: datetime, ende
     )
 
 
-def record_claim(session: Session, conversation_id: int, user_id: int, now: datetime, why: list[str]) -> None:
+def record_claim(
+    session: Session, conversation_id: int, user_id: int, now: datetime, why: list[str], lane: str = ""
+) -> None:
     """Write down that somebody who asked for the next got this one, which nobody had."""
     session.connection().execute(
         Base.metadata.tables["assignments"].insert(),
@@ -98,16 +101,10 @@ def record_claim(session: Session, conversation_id: int, user_id: int, now: date
             "conversation_id": conversation_id,
             "user_id": user_id,
             "how": "next",
+            "lane": lane,
             "reasons": why,
             "assigned_at": now,
             "accepted_at": now,
             "policy_version_id": None,
         },
-    )
-
-
-def current(session: Session, conversation_id: int) -> Assignment | None:
-    """The assignment that is open."""
-    return session.scalar(
-        select(Assignment).where(Assignment.conversation_id == conversation_id, Assignment.ended_at.is_(None))
     )

@@ -7,7 +7,7 @@ offer that ran out, a need that relaxes and the heads of lanes are each found by
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 
 from sqlalchemy import bindparam, select, update
@@ -91,7 +91,7 @@ def hand_out(session: Session, active: ActivePolicy, now: datetime) -> int:
         decided = assign(waiting, agents, policy.assignment.choose)
         if not decided:
             break
-        _store(session, decided, active, now)
+        _store(session, decided, {each.id: each.needs.lane for each in waiting}, active, now)
         given += len(decided)
         agents = load_agents(session, policy, now, ids=[agent.id for agent in agents])
     if given:
@@ -163,7 +163,13 @@ def _lock(session: Session, found: Sequence[Head], refused: dict[int, set[int]])
     ]
 
 
-def _store(session: Session, decided: Sequence[Given], active: ActivePolicy, now: datetime) -> None:
+def _store(
+    session: Session,
+    decided: Sequence[Given],
+    lanes: Mapping[int, str],
+    active: ActivePolicy,
+    now: datetime,
+) -> None:
     within = active.policy.assignment.accept_within
     accept_by = None if within is None else now + within
     session.connection().execute(
@@ -180,6 +186,7 @@ def _store(session: Session, decided: Sequence[Given], active: ActivePolicy, now
                 "conversation_id": each.conversation_id,
                 "user_id": each.agent_id,
                 "how": "push",
+                "lane": lanes[each.conversation_id],
                 "reasons": list(each.reasons),
                 "policy_version_id": active.version_id,
                 "assigned_at": now,

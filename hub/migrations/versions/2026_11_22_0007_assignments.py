@@ -20,6 +20,7 @@ def upgrade() -> None:
         sa.Column("user_id", sa.Integer(), nullable=False),
         sa.Column("how", sa.String(length=20), nullable=False),
         sa.Column("by_id", sa.Integer(), nullable=True),
+        sa.Column("lane", sa.String(length=1000), server_default="", nullable=False),
         sa.Column("reasons", sa.JSON().with_variant(JSONB(), "postgresql"), nullable=False),
         sa.Column("policy_version_id", sa.Integer(), nullable=True),
         sa.Column("assigned_at", sa.DateTime(timezone=True), nullable=False),
