@@ -149,6 +149,23 @@ def _ascii_postgresql(element: has_more_than_ascii, compiler: SQLCompiler, **kwa
     return f"(octet_length({text}) <> length({text}))"
 
 
+class hour_of(FunctionElement[int]):  # noqa: N801 - it is called as a function
+    """The hour of a moment, counted from the beginning of 1970 in UTC."""
+
+    type = BigInteger()
+    inherit_cache = True
+
+
+@compiles(hour_of, "sqlite")
+def _hour_sqlite(element: hour_of, compiler: SQLCompiler, **kwargs: Any) -> str:
+    return f"(CAST(strftime('%s', {compiler.process(element.clauses, **kwargs)}) AS INTEGER) / 3600)"
+
+
+@compiles(hour_of, "postgresql")
+def _hour_postgresql(element: hour_of, compiler: SQLCompiler, **kwargs: Any) -> str:
+    return f"CAST(floor(extract(epoch FROM {compiler.process(element.clauses, **kwargs)}) / 3600) AS bigint)"
+
+
 class Locked(dict[str, Any]):
     """What stands in for an encrypted object that the hub's key does not open; it is never stored."""
 

@@ -19,6 +19,7 @@ from hub.learning.models import Correction, IntentExample, ModelVersion, Reanaly
 from hub.listening.models import SavedSearch, SearchHit
 from hub.policies.models import PolicyVersion
 from hub.queue.models import PlanSummary
+from hub.staffing.models import Foresight
 
 __all__ = [
     "AnalysisRow",
@@ -35,6 +36,7 @@ __all__ = [
     "DeliveryAttempt",
     "Event",
     "Feed",
+    "Foresight",
     "IntentExample",
     "Message",
     "MessageVersion",

@@ -17,6 +17,7 @@ from hub.clock import utcnow
 from hub.conversations.models import Conversation, Promise
 from hub.inbox.models import Reject
 from hub.runtime import Hub
+from hub.staffing.queries import warning_of
 from hub.web.render import CONTENT_SECURITY_POLICY, render
 
 THEMES = ("auto", "light", "dark")
@@ -46,12 +47,19 @@ def page(
             "presence": "away" if user.away else "online",
         },
         nav=nav,
-        notices=list_notices(session),
+        notices=_notices(session, user),
         badges={"waiting": waiting, "overdue": overdue, "rejects": rejects},
         here=request.url.path + (f"?{request.url.query}" if request.url.query else ""),
         now=now,
         **context,
     )
+
+
+def _notices(session: Session, user: User) -> list[dict[str, str]]:
+    """What is wrong with channels; and for those who can help it, what will go wrong within two hours."""
+    found = [{"name": each.channel, "text": each.text, "url": "/channels"} for each in list_notices(session)]
+    warning = warning_of(session) if user.role in ("manager", "admin") else None
+    return [*found, {"name": "Staffing", "text": warning, "url": "/staffing"}] if warning else found
 
 
 def bare_page(request: Request, template: str, status: int = 200, **context: Any) -> HTMLResponse:

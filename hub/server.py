@@ -50,6 +50,8 @@ from hub.queue import pages as queue_pages
 from hub.reports import api as reports_api
 from hub.reports import pages as report_pages
 from hub.runtime import Hub
+from hub.staffing import api as staffing_api
+from hub.staffing import pages as staffing_pages
 from hub.web.render import STATIC
 from hub.worker.embedded import EmbeddedWorker
 
@@ -115,6 +117,7 @@ def create_app(
         learning_api,
         listening_api,
         reports_api,
+        staffing_api,
         channels_api,
         inbox_api,
     ):
@@ -128,6 +131,7 @@ def create_app(
         learning_pages,
         listening_pages,
         report_pages,
+        staffing_pages,
         channel_pages,
         channel_setup_pages,
         inbox_pages,

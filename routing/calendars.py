@@ -81,6 +81,10 @@ class Calendar:
         moment = _count(at)
         return any(start <= moment < end for start, end in self._spans_of(moment // _DAY))
 
+    def is_holiday(self, day: date) -> bool:
+        """Whether that local day is one of its public holidays."""
+        return self._holidays is not None and day in _holidays(self._holidays, day.year)
+
     def elapsed(self, start: datetime, end: datetime) -> timedelta:
         """The open time from `start` to `end`; nothing where `end` is not after `start`."""
         first, last = _count(start), _count(end)
@@ -168,7 +172,7 @@ class Calendar:
     def _intervals_on(self, local: date) -> Sequence[Interval]:
         if local in self._exceptions:
             return self._exceptions[local]
-        if self._holidays is not None and local in _holidays(self._holidays, local.year):
+        if self.is_holiday(local):
             return ()
         return self._week[local.weekday()]
 

@@ -159,6 +159,8 @@ class Promise(Base):
             "due_at",
             where="met_at IS NULL AND breached_at IS NULL AND cancelled_at IS NULL",
         ),
+        # How many begin to wait, hour by hour, is what the next hours are foretold from.
+        Index("ix_promises_started_at", "started_at"),
         # Reports: what was kept, and what was broken, in a range.
         _partial("ix_promises_met_at", "met_at", where="met_at IS NOT NULL"),
         _partial("ix_promises_breached_at", "breached_at", where="breached_at IS NOT NULL"),

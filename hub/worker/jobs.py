@@ -23,6 +23,7 @@ from hub.queue.planner import plan_queue
 from hub.queue.service import replace_stale
 from hub.queue.sweep import sweep
 from hub.runtime import Hub
+from hub.staffing.service import foresee
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,5 +52,6 @@ JOBS: dict[str, Job] = {
     "reanalyse": Job(reanalyse, every_seconds=2, gap_seconds=0.02),
     "backfill": Job(backfill, every_seconds=2, gap_seconds=0.2),
     "fill": Job(fill_searches, every_seconds=30, gap_seconds=0.1),
+    "foresee": Job(foresee, every_seconds=60),
     "silence": Job(listen_for_silence, every_seconds=60),
 }

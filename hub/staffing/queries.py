@@ -1,0 +1,164 @@
+"""Reading what was foreseen, and the past that it rests on."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+from sqlalchemy import func, select
+from sqlalchemy.orm import Session
+
+from hub.conversations.models import Conversation, Promise
+from hub.database import hour_of
+from hub.staffing.models import Foresight
+from routing.forecast import HOUR
+from routing.policy import Policy
+from routing.staffing import Case, Outlook
+from routing.types import Waiting
+
+# Who begins to wait is work that comes in.
+REPLIES = ("first_reply_time", "next_reply_time")
+HISTORY = timedelta(days=70)
+# The mix of conversations is that of the newest.
+CASES = 2000
+# Beyond this many who wait the rest are far from being answered within the hours that are looked at.
+HORIZON = 3000
+
+
+@dataclass(frozen=True, slots=True)
+class HourView:
+    """An hour ahead: how many are expected to begin to wait, and how many agents they need."""
+
+    starts_at: datetime
+    expected: float
+    low: int
+    high: int
+    load: float
+    erlang: int
+    needed: int
+
+
+@dataclass(frozen=True, slots=True)
+class Foreseen:
+    """What was foreseen last. `today` is how busy the day is beside what was expected; `attainment` the share
+    of promises that the agents of `hours` keep; `warned_since` is set while promises are about to break."""
+
+    at: datetime
+    history_hours: int
+    today: float | None
+    hours: Sequence[HourView]
+    attainment: float | None
+    outlook: Outlook | None
+    warned_since: datetime | None
+
+
+def foreseen(session: Session, now: datetime) -> Foreseen | None:
+    """What was foreseen last, of the hours that are not over; None where nobody looked yet."""
+    row = session.get(Foresight, 1)
+    if row is None or row.looked_at is None:
+        return None
+    hours = [
+        HourView(**{**each, "starts_at": datetime.fromisoformat(each["starts_at"])}) for each in row.hours
+    ]
+    return Foreseen(
+        at=row.looked_at,
+        history_hours=row.history_hours,
+        today=row.today,
+        hours=[hour for hour in hours if hour.starts_at + HOUR > now],
+        attainment=row.attainment,
+        outlook=read_outlook(row),
+        warned_since=row.warned_since,
+    )
+
+
+def warning_of(session: Session) -> str | None:
+    """That promises are about to break which more agents would keep, in words; None where they are not."""
+    row = session.get(Foresight, 1)
+    seen = read_outlook(row) if row is not None and row.warned_since is not None else None
+    if seen is None:
+        return None
+    late = f"{seen.breaking:.0f} of the {seen.due:.0f} promises due within two hours"
+    agents = f"{seen.agents} agent{'' if seen.agents == 1 else 's'}"
+    return f"says that {late} will not be kept with {agents}; it takes {seen.agents_needed}"
+
+
+def read_outlook(row: Foresight) -> Outlook | None:
+    """The stored outlook."""
+    if row.outlook is None:
+        return None
+    first = row.outlook["first_at"]
+    return Outlook(
+        until=datetime.fromisoformat(row.outlook["until"]),
+        agents=row.outlook["agents"],
+        due=row.outlook["due"],
+        breaking=row.outlook["breaking"],
+        first_at=datetime.fromisoformat(first) if first else None,
+        agents_needed=row.outlook["agents_needed"],
+    )
+
+
+def hourly_counts(session: Session, now: datetime) -> tuple[datetime, list[int]]:
+    """How many began to wait in each full hour of the past, and when the first of these hours began."""
+    end = now.astimezone(UTC).replace(minute=0, second=0, microsecond=0)
+    hour = hour_of(Promise.started_at)
+    rows = session.execute(
+        select(hour.label("hour"), func.count())
+        .where(Promise.started_at >= end - HISTORY, Promise.started_at < end, Promise.metric.in_(REPLIES))
+        .group_by("hour")
+    )
+    counts = {int(index): count for index, count in rows}
+    if not counts:
+        return end, []
+    last = int(end.timestamp()) // 3600
+    first = min(counts)
+    since = datetime.fromtimestamp(first * 3600, UTC)
+    return since, [counts.get(index, 0) for index in range(first, last)]
+
+
+def past_cases(session: Session, policy: Policy) -> list[Case]:
+    """The newest conversations that began to wait, as they were promised and weighed."""
+    rows = session.execute(
+        select(
+            Promise.target_seconds,
+            Promise.policy,
+            Promise.metric,
+            func.coalesce(Conversation.weight, 1.0),
+            Conversation.work_seconds,
+        )
+        .join(Conversation, Conversation.id == Promise.conversation_id)
+        .where(Promise.metric.in_(REPLIES), Conversation.work_seconds.is_not(None))
+        .order_by(Promise.started_at.desc())
+        .limit(CASES)
+    )
+    # The safety of the plan is not work.
+    factor = policy.handling.factor
+    return [
+        Case(
+            work_seconds / factor,
+            work_seconds,
+            weight,
+            timedelta(seconds=target_seconds),
+            policy.calendar_of(rule, metric),
+        )
+        for target_seconds, rule, metric, weight, work_seconds in rows
+    ]
+
+
+def waiting_now(session: Session) -> list[Waiting]:
+    """Who waits for an agent, the earliest `reply_by` first."""
+    rows = session.execute(
+        select(
+            Conversation.id,
+            Promise.due_at,
+            Promise.second_due_at,
+            Conversation.weight,
+            Conversation.work_seconds,
+            Conversation.gave_way_at,
+        )
+        .join(Promise, Promise.id == Conversation.promise_id)
+        .where(Conversation.reply_by.is_not(None))
+        .order_by(Conversation.reply_by, Conversation.id)
+        .limit(HORIZON)
+    )
+    return [Waiting(*row) for row in rows]
