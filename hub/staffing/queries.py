@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from typing import cast
 
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
@@ -15,7 +16,7 @@ from hub.staffing.models import Foresight
 from routing.forecast import HOUR
 from routing.policy import Policy
 from routing.staffing import Case, Outlook
-from routing.types import Waiting
+from routing.types import Metric, Waiting
 
 # Who begins to wait is work that comes in.
 REPLIES = ("first_reply_time", "next_reply_time")
@@ -124,7 +125,7 @@ def past_cases(session: Session, policy: Policy) -> list[Case]:
             Promise.policy,
             Promise.metric,
             func.coalesce(Conversation.weight, 1.0),
-            Conversation.work_seconds,
+            func.coalesce(Conversation.work_seconds, 1),
         )
         .join(Conversation, Conversation.id == Promise.conversation_id)
         .where(Promise.metric.in_(REPLIES), Conversation.work_seconds.is_not(None))
@@ -139,7 +140,7 @@ def past_cases(session: Session, policy: Policy) -> list[Case]:
             work_seconds,
             weight,
             timedelta(seconds=target_seconds),
-            policy.calendar_of(rule, metric),
+            policy.calendar_of(rule, cast("Metric", metric)),
         )
         for target_seconds, rule, metric, weight, work_seconds in rows
     ]
@@ -161,4 +162,7 @@ def waiting_now(session: Session) -> list[Waiting]:
         .order_by(Conversation.reply_by, Conversation.id)
         .limit(HORIZON)
     )
-    return [Waiting(*row) for row in rows]
+    return [
+        Waiting(id_, due_at, second_due_at, weight or 1.0, work_seconds or 1, gave_way_at)
+        for id_, due_at, second_due_at, weight, work_seconds, gave_way_at in rows
+    ]
