@@ -122,6 +122,21 @@ class Undelivered:
 
 
 @dataclass(frozen=True, slots=True)
+class Annotation:
+    """What a vendor keeps of a thread as a whole, beside its messages.
+
+    `status` is in the hub's words (`new`, `open`, `pending`, `on_hold`, `solved`, `closed`), `tags` are all
+    of them; None where the vendor does not say. `changed_at` is when the thread was changed last there: what
+    is older than what is known already says nothing.
+    """
+
+    thread_key: str
+    status: str | None = None
+    tags: tuple[str, ...] | None = None
+    changed_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Rejected:
     """A record that could not be read: kept raw, with a reason a person can act on.
 
@@ -136,7 +151,7 @@ class Rejected:
     where: str
 
 
-Item = InboundMessage | Edited | Deleted | Undelivered | Rejected
+Item = InboundMessage | Edited | Deleted | Undelivered | Annotation | Rejected
 
 
 @dataclass(frozen=True, slots=True)
@@ -262,6 +277,7 @@ RULES: Mapping[str, str] = {
     "idempotent": "looks before it sends again",
     "budget": "keeps to the vendor's rate limits and shows what is left",
     "auth": "says when credentials no longer serve",
+    "tickets": "follows the status and the tags of a ticket, and tells ours",
 }
 """What is asked of a connector; its `scorecard` says of each: "done", "todo: why" or "exempt: why"."""
 
@@ -347,8 +363,16 @@ class Connector:
         """
         return self.max_length
 
+    @property
+    def pushes(self) -> bool:
+        """Whether the vendor may push requests to the channel's address, with these settings."""
+        return type(self).receive is not Connector.receive
+
     def receive(self, delivery: Delivery) -> Batch:
-        """Read one pushed request. Raises: BadPayload."""
+        """Read one pushed request; the vendor may be asked for what it only names.
+
+        What the vendor does not tell then is left to `fetch`. Raises: BadPayload.
+        """
         raise BadPayload(f"A {self.name} channel takes no pushed requests.")
 
     def verify(self, delivery: Delivery) -> str:
@@ -368,6 +392,11 @@ class Connector:
         """What the vendor has of this very reply; None: surely nothing. Raises: OutcomeUnknown."""
         raise OutcomeUnknown(f"A {self.name} channel cannot look for what was sent.")
 
+    @property
+    def annotates(self) -> bool:
+        """Whether `annotate` has somebody to tell, with these settings."""
+        return type(self).annotate is not Connector.annotate
+
     def annotate(
         self,
         thread_key: str,
@@ -375,12 +404,12 @@ class Connector:
         status: str | None = None,
         add_tags: tuple[str, ...] = (),
         remove_tags: tuple[str, ...] = (),
-    ) -> None:
+    ) -> Annotation | None:
         """Tell the vendor what the hub knows of a conversation: its status, in the hub's words, and tags.
 
-        Doing it again changes nothing, and no message comes of it. Where a vendor has tickets, its own words
-        for them come in the `meta` of their messages: `status` (in the hub's words), `tags`, `priority`.
-        Raises: RetryLater, AuthExpired, Refused (the vendor has no such thing), OutcomeUnknown (do it again).
+        Gives what the vendor keeps of it then, where it says so. Doing it again changes nothing, and no
+        message comes of it. Raises: RetryLater, AuthExpired, Refused (the vendor has no such thing, or does
+        not take it), OutcomeUnknown (do it again).
         """
         raise Refused(f"A {self.name} channel keeps neither statuses nor tags.")
 

@@ -30,6 +30,7 @@ from pydantic import ValidationError
 from connectors import connect, connector_names, connector_type
 from connectors.base import (
     RULES,
+    Annotation,
     Config,
     Connector,
     ConnectorError,
@@ -74,6 +75,7 @@ _DONE_BY = {
     "send": ("send",),
     "idempotent": ("find_sent",),
     "length": ("max_length", "length"),
+    "tickets": ("annotate",),
 }
 
 
@@ -183,7 +185,8 @@ class ConnectorContract(ABC):
     def test_accepted_event(self, accepted: Path, tmp_path: Path) -> None:
         items = self.read([accepted], tmp_path)
         assert items
-        for item in items:
+        # What is said of the thread as a whole comes beside its messages.
+        for item in (each for each in items if not isinstance(each, Annotation)):
             assert isinstance(item, InboundMessage), item
             assert item.external_id
             assert item.text.strip() or item.subject or item.attachments
@@ -221,7 +224,7 @@ class ConnectorContract(ABC):
             except ConnectorError:
                 return
             for item in items:
-                assert isinstance(item, InboundMessage | Rejected)
+                assert isinstance(item, InboundMessage | Annotation | Rejected)
 
         read()
 
@@ -281,7 +284,8 @@ def _told(item: Item) -> tuple[str, bytes]:
         return item.reason, item.raw
     if isinstance(item, InboundMessage):
         return "", item.text.encode()
-    return type(item).__name__, item.external_id.encode()
+    named = item.thread_key if isinstance(item, Annotation) else item.external_id
+    return type(item).__name__, named.encode()
 
 
 def _damaged(raw: bytes) -> st.SearchStrategy[bytes]:

@@ -7,10 +7,12 @@ from hub.conversations.models import (
     AnalysisRow,
     Attachment,
     Conversation,
+    ConversationTag,
     DeliveryAttempt,
     Message,
     MessageVersion,
     Promise,
+    Tag,
 )
 from hub.customers.models import Customer, CustomerIdentity, Event
 from hub.database import Base
@@ -20,6 +22,7 @@ from hub.listening.models import SavedSearch, SearchHit
 from hub.policies.models import PolicyVersion
 from hub.queue.models import PlanSummary
 from hub.staffing.models import Foresight
+from hub.tickets.models import Ticket
 
 __all__ = [
     "AnalysisRow",
@@ -30,6 +33,7 @@ __all__ = [
     "Base",
     "Channel",
     "Conversation",
+    "ConversationTag",
     "Correction",
     "Customer",
     "CustomerIdentity",
@@ -49,6 +53,8 @@ __all__ = [
     "Reject",
     "SavedSearch",
     "SearchHit",
+    "Tag",
     "TaughtIntentRow",
+    "Ticket",
     "User",
 ]

@@ -54,6 +54,7 @@ class EmailConnector(Connector):
         "idempotent": "done",
         "budget": "exempt: mail servers do not tell their limits; 4xx answers are obeyed",
         "auth": "done",
+        "tickets": "exempt: a mail has neither",
     }
     steps: ClassVar[tuple[str, ...]] = (
         "Have an address of its own for the brand, and IMAP switched on for it.",

@@ -86,6 +86,7 @@ class FilesConnector(Connector):
         "idempotent": "done",
         "budget": "exempt: a disk has none",
         "auth": "exempt: a folder has no credentials",
+        "tickets": "exempt: a file has neither",
     }
     local: ClassVar[bool] = True
 

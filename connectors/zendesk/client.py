@@ -124,11 +124,16 @@ class ZendeskClient:
         for found in self._pages(_TICKETS.audits, ticket_id, {"sort": "-created_at"}):
             yield from _member(found, "audits", list)
 
-    def update(self, ticket_id: int, change: Mapping[str, Any]) -> dict[str, Any]:
-        """Change a ticket, and give the audit of it ("Update Ticket")."""
-        where = _TICKETS(id=ticket_id)
-        found = self._ask("PUT", where, json={"ticket": change})
-        return found["audit"] if isinstance(found.get("audit"), dict) else {}
+    def ticket(self, ticket_id: int) -> dict[str, Any]:
+        """A ticket as it is now ("Show Ticket")."""
+        found: dict[str, Any] = _member(self._ask("GET", _TICKETS(id=ticket_id)), "ticket", dict)
+        return found
+
+    def update(self, ticket_id: int, change: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+        """Change a ticket, and give it with the audit of the change ("Update Ticket")."""
+        found = self._ask("PUT", _TICKETS(id=ticket_id), json={"ticket": change})
+        ticket, audit = (found.get(name) for name in ("ticket", "audit"))
+        return ticket if isinstance(ticket, dict) else {}, audit if isinstance(audit, dict) else {}
 
     def tag(self, ticket_id: int, method: str, tags: tuple[str, ...]) -> None:
         """PUT adds tags to those of a ticket, DELETE takes them away ("Tags")."""

@@ -10,6 +10,7 @@ from typing import Any, ClassVar, Self
 from pydantic import Field, PositiveFloat, PositiveInt, SecretStr, model_validator
 
 from connectors.base import (
+    Annotation,
     Attachment,
     AuthExpired,
     BadPayload,
@@ -99,6 +100,7 @@ class ZendeskConnector(Connector):
         "idempotent": "done",
         "budget": "done",
         "auth": "done",
+        "tickets": "done",
     }
     steps: ClassVar[tuple[str, ...]] = (
         "Sign in at `https://SUBDOMAIN.zendesk.com/admin` as an admin: only admins may use the incremental "
@@ -167,7 +169,7 @@ class ZendeskConnector(Connector):
             if message.attachments:
                 comment["uploads"] = [self._upload(each) for each in message.attachments]
             change = {"comment": comment, "metadata": {parse.MARK: message.idempotency_key}}
-            audit = self._client.update(ticket_id, change)
+            _, audit = self._client.update(ticket_id, change)
         except BadPayload as error:
             raise RetryLater(f"Nothing was sent: {error}") from error
         external_id = parse.comment_id(audit)
@@ -182,6 +184,11 @@ class ZendeskConnector(Connector):
         except ConnectorError as error:
             raise OutcomeUnknown(f"The ticket cannot be looked through: {error}") from error
 
+    @property
+    def annotates(self) -> bool:
+        """Whether there are credentials."""
+        return self.replies
+
     def annotate(
         self,
         thread_key: str,
@@ -189,7 +196,7 @@ class ZendeskConnector(Connector):
         status: str | None = None,
         add_tags: tuple[str, ...] = (),
         remove_tags: tuple[str, ...] = (),
-    ) -> None:
+    ) -> Annotation | None:
         """Set a ticket's status and change single tags; those of others stay. A comment comes of neither.
 
         A snoozed conversation is a ticket on hold. Raises: as `send`.
@@ -201,8 +208,14 @@ class ZendeskConnector(Connector):
             self._client.tag(ticket_id, "PUT", add_tags)
         if remove_tags:
             self._client.tag(ticket_id, "DELETE", remove_tags)
-        if status is not None:
-            self._client.update(ticket_id, {"status": _STATUSES[status]})
+        try:
+            if status is not None:
+                ticket, _ = self._client.update(ticket_id, {"status": _STATUSES[status]})
+            else:
+                ticket = self._client.ticket(ticket_id)
+            return parse.annotation(ticket, self._clock())
+        except (BadPayload, BadRecord) as error:
+            raise OutcomeUnknown(f"Zendesk did not say what became of the ticket: {error}") from error
 
     def close(self) -> None:
         """Give connections back."""
@@ -293,7 +306,13 @@ class ZendeskConnector(Connector):
             now=self._clock(),
             max_body_bytes=self._config.max_body_bytes,
         )
-        return [self._with_files(item, fresh) for item in items]
+        return [*(self._with_files(item, fresh) for item in items), self._annotation(ticket)]
+
+    def _annotation(self, ticket: Any) -> Item:
+        try:
+            return parse.annotation(ticket, self._clock())
+        except BadRecord as bad:
+            return parse.rejected(ticket, bad, "the incremental export")
 
     def _with_files(self, item: Item, fresh: datetime) -> Item:
         """What is older than the last run was brought by it: a ticket is read whole whenever it changes."""

@@ -13,7 +13,17 @@ from typing import Any, TypeVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from connectors.base import Attachment, Author, Deleted, Edited, Identity, InboundMessage, Item, Rejected
+from connectors.base import (
+    Annotation,
+    Attachment,
+    Author,
+    Deleted,
+    Edited,
+    Identity,
+    InboundMessage,
+    Item,
+    Rejected,
+)
 from connectors.fields import BadRecord, body, clean, identity, moment
 
 MARK = "cem_hub"
@@ -90,6 +100,17 @@ def head(ticket: Any) -> TicketHead:
     """What the export says of a ticket. Raises: BadRecord."""
     found = _validated(_Ticket, ticket, "ticket")
     return TicketHead(found.id, found.status == "deleted", f"{found.id}@{found.updated_at}")
+
+
+def annotation(ticket: Any, now: datetime) -> Annotation:
+    """The status and the tags of a ticket. Raises: BadRecord."""
+    found = _validated(_Ticket, ticket, "ticket")
+    return Annotation(
+        str(found.id),
+        status=_STATUSES.get(found.status or "", found.status),
+        tags=tuple(clean(tag, "tag") for tag in found.tags),
+        changed_at=None if found.updated_at is None else moment(found.updated_at, UTC, now),
+    )
 
 
 def gone(ticket_id: int) -> Deleted:

@@ -15,6 +15,7 @@ from connectors.base import Batch, Connector, InboundMessage, Item, Rejected
 from hub import log
 from hub.channels.models import Channel
 from hub.inbox.service import Received, keep_reject, receive
+from hub.inbox.storable import name_of
 
 logger = log.get(__name__)
 
@@ -69,7 +70,7 @@ def _store_alone(session: Session, channel_id: int, item: Item, now: datetime) -
         raise
     except Exception as error:
         logger.exception("record_failed", channel_id=channel_id)
-        where = item.where if isinstance(item, Rejected) else item.external_id
+        where = item.where if isinstance(item, Rejected) else name_of(item)
         raw = item.raw if isinstance(item, Rejected) else repr(item).encode(errors="backslashreplace")
         detail = f"It could not be stored: {type(error).__name__}."
         rejected = Rejected(raw, "cannot_be_stored", detail, where)

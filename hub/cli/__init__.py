@@ -27,6 +27,7 @@ from hub.cli import (
     search,
     searches,
     serving,
+    tags,
     users,
 )
 from hub.cli.output import HubGroup
@@ -73,6 +74,7 @@ for module in (
     replay,
     search,
     searches,
+    tags,
     customers,
     policy,
     forecast,

@@ -15,14 +15,19 @@ from hub.conversations.attachments import MOST_FILES
 from hub.conversations.attachments_api import AttachmentIn, AttachmentOut
 from hub.conversations.models import AnalysisRow, Conversation, Message
 from hub.conversations.queries import Thread, find_message, find_thread, list_conversations
+from hub.conversations.tags import MOST as MOST_TAGS
+from hub.conversations.tags import change_tags
 from hub.http import ApiUser, RowId, SessionDep
 from hub.learning.models import Correction
 from hub.paging import LARGEST, MAX_LIMIT
 from hub.queue.api import IntentOut, ReasonOut, SentimentOut
 from hub.queue.queries import reasons_of
+from hub.tickets import api as tickets_api
+from hub.tickets.api import TicketOut
 
 router = APIRouter(tags=["conversations"])
 router.include_router(attachments_api.router)
+router.include_router(tickets_api.router)
 
 
 class ConversationOut(BaseModel):
@@ -36,6 +41,7 @@ class ConversationOut(BaseModel):
     subject: str | None
     status: str
     owner: str | None
+    tags: list[str]
     follows_id: int | None
     listening: bool
     created_at: datetime
@@ -153,9 +159,12 @@ class PromiseOut(BaseModel):
 
 
 class ThreadOut(BaseModel):
+    """`ticket` is what the vendor keeps of the conversation, where it keeps anything."""
+
     conversation: ConversationOut
     messages: list[MessageOut]
     promises: list[PromiseOut]
+    ticket: TicketOut | None
 
 
 class ConversationPage(BaseModel):
@@ -181,6 +190,8 @@ class ChangeIn(BaseModel):
     status: str | None = None
     snoozed_until: AwareDatetime | None = None
     owned: bool | None = None
+    add_tags: Annotated[list[str], Field(max_length=MOST_TAGS)] = []
+    remove_tags: Annotated[list[str], Field(max_length=MOST_TAGS)] = []
 
 
 class DeliveryIn(BaseModel):
@@ -197,6 +208,7 @@ def get_conversations(
     limit: Annotated[int, Query(ge=1, le=MAX_LIMIT)] = 50,
     view: Literal["all", "open", "mine", "solved", "listening"] = "all",
     search: str = "",
+    tag: str = "",
     customer_id: Annotated[int | None, Query(ge=1, le=LARGEST)] = None,
 ) -> ConversationPage:
     """Conversations, the one with the newest message first."""
@@ -205,6 +217,7 @@ def get_conversations(
         view=view,
         user_id=user.id,
         search=search,
+        tag=tag,
         customer_id=customer_id,
         cursor=cursor,
         limit=limit,
@@ -254,7 +267,7 @@ def post_note(user: ApiUser, session: SessionDep, conversation_id: RowId, body: 
 def patch_conversation(
     user: ApiUser, session: SessionDep, conversation_id: RowId, body: ChangeIn
 ) -> ConversationOut:
-    """Change status or ownership."""
+    """Change status, ownership or tags. A vendor that has tickets is told of status and tags."""
     now = utcnow()
     conversation = service.get_conversation(session, conversation_id)
     if body.owned is True:
@@ -265,6 +278,8 @@ def patch_conversation(
         service.set_status(
             session, conversation, body.status, user=user, now=now, snoozed_until=body.snoozed_until
         )
+    if body.add_tags or body.remove_tags:
+        change_tags(session, conversation, add=body.add_tags, remove=body.remove_tags, user=user, now=now)
     return conversation_out(conversation)
 
 
@@ -291,6 +306,7 @@ def conversation_out(conversation: Conversation) -> ConversationOut:
         subject=conversation.subject,
         status=conversation.status,
         owner=conversation.owner.name if conversation.owner else None,
+        tags=conversation.tags,
         follows_id=conversation.follows_id,
         listening=conversation.listening,
         created_at=conversation.created_at,
@@ -378,4 +394,5 @@ def thread_out(thread: Thread) -> ThreadOut:
         conversation=conversation_out(thread.conversation),
         messages=[message_out(message) for message in thread.messages],
         promises=[PromiseOut.model_validate(promise, from_attributes=True) for promise in thread.promises],
+        ticket=TicketOut.of(thread.ticket) if thread.ticket else None,
     )

@@ -40,6 +40,7 @@ from hub.policies.service import active_policy
 from hub.queue.service import place
 from hub.runtime import Hub
 from hub.settings import Settings
+from hub.tickets.service import tell_vendor
 
 logger = log.get(__name__)
 STORE_PAUSE_SECONDS = 0.5
@@ -119,6 +120,7 @@ def _decided(session: Session, message: Message, delivery: str, now: datetime) -
     if had_failed:
         reply_stands(session, conversation, message, now)
         place(session, [conversation], active_policy(session), now)
+        tell_vendor(session, conversation, now, status=True)
 
 
 def _must_be(message: Message, *states: str) -> None:
@@ -300,5 +302,6 @@ def _store(session: Session, settings: Settings, claim: _Claim, outcome: _Outcom
         # The customer has no answer: the clock goes on from where it was, and somebody must look.
         reply_failed(session, conversation, message, now)
         place(session, [conversation], active_policy(session), now)
+        tell_vendor(session, conversation, now, status=True)
     conversation.updated_at = now
     logger.info("delivery", message_id=message.id, outcome=message.delivery, tries=tries)

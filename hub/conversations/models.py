@@ -37,6 +37,28 @@ def _partial(name: str, *columns: str, where: str, unique: bool = False) -> Inde
     return Index(name, *columns, unique=unique, postgresql_where=text(where), sqlite_where=text(where))
 
 
+class Tag(Base):
+    """A short word that conversations may have, in small letters and without blanks."""
+
+    __tablename__ = "tags"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    name: Mapped[str] = mapped_column(String(100), unique=True)
+    created_at: Mapped[datetime] = mapped_column(UtcDateTime)
+
+
+class ConversationTag(Base):
+    """That a conversation has a tag."""
+
+    __tablename__ = "conversation_tags"
+    __table_args__ = (Index("ix_conversation_tags_tag_id", "tag_id", "conversation_id"),)
+
+    conversation_id: Mapped[int] = mapped_column(
+        ForeignKey("conversations.id", ondelete="CASCADE"), primary_key=True
+    )
+    tag_id: Mapped[int] = mapped_column(ForeignKey("tags.id"), primary_key=True)
+
+
 class Conversation(Base):
     """The thread with one customer on one channel.
 
@@ -140,6 +162,14 @@ class Conversation(Base):
         primaryjoin="foreign(Conversation.newest_message_id) == Message.id", post_update=True
     )
     owner: Mapped[User | None] = relationship()
+    tag_rows: Mapped[list[Tag]] = relationship(
+        secondary="conversation_tags", order_by=Tag.name, passive_deletes=True, lazy="selectin"
+    )
+
+    @property
+    def tags(self) -> list[str]:
+        """Its tags, by name."""
+        return [tag.name for tag in self.tag_rows]
 
 
 class Promise(Base):

@@ -21,6 +21,7 @@ from hub.conversations.lengths import measure
 from hub.conversations.models import Conversation, Message
 from hub.conversations.queries import find_message, find_thread, list_conversations
 from hub.conversations.snoozing import Snooze, snooze_choices, snooze_until
+from hub.conversations.tags import list_tags
 from hub.conversations.views import message_views
 from hub.customers.queries import customer_profile
 from hub.files import files_of
@@ -30,10 +31,12 @@ from hub.paging import MAX_LIMIT
 from hub.policies.service import active_policy
 from hub.queue.pages import row_view
 from hub.queue.queries import queue_rows
+from hub.tickets import pages as ticket_pages
 from sentiment.types import INTENTS, SENTIMENTS
 
 router = APIRouter()
 router.include_router(attachment_pages.router)
+router.include_router(ticket_pages.router)
 PAGE_ROWS = 50
 # What a person may choose, in the order in which it is offered; to be snoozed has its own choices.
 STATUS_CHOICES = (
@@ -60,12 +63,15 @@ def conversations_page(
     limit: Annotated[int, Query(ge=1, le=MAX_LIMIT)] = PAGE_ROWS,
     view: str = "open",
     q: str = "",
+    tag: str = "",
 ) -> Response:
     now = utcnow()
-    found = list_conversations(session, view=view, user_id=user.id, search=q, cursor=cursor, limit=limit)
+    found = list_conversations(
+        session, view=view, user_id=user.id, search=q, tag=tag, cursor=cursor, limit=limit
+    )
     places = {row.conversation.id: row for row in queue_rows(session, found.items, now)}
     counts = _message_counts(session, [each.id for each in found.items])
-    more = urlencode({"view": view, "q": q, "cursor": found.next_cursor})
+    more = urlencode({"view": view, "q": q, "tag": tag, "cursor": found.next_cursor})
     return page(
         request,
         session,
@@ -73,7 +79,8 @@ def conversations_page(
         "conversations.html",
         "conversations",
         now=now,
-        filters={"view": view, "q": q},
+        filters={"view": view, "q": q, "tag": tag},
+        tags=[each.name for each in list_tags(session)],
         conversations=[
             {
                 **_head(each, user),
@@ -111,6 +118,7 @@ def conversation_page(
         conversation={
             **_head(conversation, user),
             "snoozed_until": conversation.snoozed_until,
+            "trouble": ticket_pages.trouble_view(session, conversation),
             "customer": {
                 "id": conversation.customer_id,
                 "name": conversation.customer.name,
@@ -123,6 +131,7 @@ def conversation_page(
         composer=_composer(session, conversation),
         statuses=[{"value": value, "text": text} for value, text in STATUS_CHOICES],
         snoozes=snooze_choices(now, _zone(request, session)),
+        known_tags=[each.name for each in list_tags(session)],
         moods=SENTIMENTS,
         intents=INTENTS,
         clocks=[
@@ -259,6 +268,7 @@ def _head(conversation: Conversation, me: User) -> dict[str, Any]:
         else None,
         "intents": analysis.intents if analysis else [],
         "language": analysis.language if analysis else None,
+        "tags": conversation.tags,
     }
 
 

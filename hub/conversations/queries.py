@@ -9,23 +9,28 @@ from datetime import datetime
 from sqlalchemy import Select, or_, select
 from sqlalchemy.orm import Session, joinedload, selectinload
 
-from hub.conversations.models import Conversation, Message, Promise
+from hub.conversations.models import Conversation, ConversationTag, Message, Promise, Tag
+from hub.conversations.tags import normal_tags
 from hub.customers.models import Customer, CustomerIdentity
 from hub.errors import Invalid, NotFound
 from hub.learning.models import Correction
 from hub.paging import Page, after, page
 from hub.queue.queries import SHOWN
+from hub.tickets.models import Ticket
+from hub.tickets.service import find_ticket
 
 VIEWS = ("all", "open", "mine", "solved", "listening")
 
 
 @dataclass(frozen=True, slots=True)
 class Thread:
-    """A conversation with everything that was said in it, oldest first, and every promise, newest first."""
+    """A conversation with everything that was said in it, oldest first, every promise, newest first, and
+    what its vendor keeps of it."""
 
     conversation: Conversation
     messages: Sequence[Message]
     promises: Sequence[Promise]
+    ticket: Ticket | None
 
 
 def find_thread(session: Session, conversation_id: int) -> Thread:
@@ -52,7 +57,7 @@ def find_thread(session: Session, conversation_id: int) -> Thread:
     promises = session.scalars(
         select(Promise).where(Promise.conversation_id == conversation_id).order_by(Promise.started_at.desc())
     ).all()
-    return Thread(conversation, messages, promises)
+    return Thread(conversation, messages, promises, find_ticket(session, conversation))
 
 
 def list_conversations(
@@ -61,6 +66,7 @@ def list_conversations(
     view: str = "all",
     user_id: int | None = None,
     search: str = "",
+    tag: str = "",
     customer_id: int | None = None,
     cursor: str | None = None,
     limit: int = 50,
@@ -71,7 +77,8 @@ def list_conversations(
     """
     if view not in VIEWS:
         raise Invalid(f"view {view!r} is none of {', '.join(VIEWS)}", field="view")
-    query = select(Conversation).options(*SHOWN).where(Conversation.listening.is_(view == "listening"))
+    query = select(Conversation).options(*SHOWN)
+    query = query.where(Conversation.listening.is_(view == "listening"))
     if view == "open":
         query = query.where(Conversation.status.not_in(("solved", "closed")))
     elif view == "mine":
@@ -80,6 +87,9 @@ def list_conversations(
         query = query.where(Conversation.status.in_(("solved", "closed")))
     if customer_id is not None:
         query = query.where(Conversation.customer_id == customer_id)
+    if tag.strip():
+        named = select(ConversationTag.conversation_id).join(Tag, Tag.id == ConversationTag.tag_id)
+        query = query.where(Conversation.id.in_(named.where(Tag.name.in_(normal_tags([tag])))))
     if words := search.strip():
         query = _searched(query, words)
     query = after(

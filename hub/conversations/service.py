@@ -20,6 +20,7 @@ from hub.database import nudge
 from hub.errors import Conflict, Invalid, NotFound
 from hub.policies.service import active_policy
 from hub.queue.service import FOR_PLACING, place
+from hub.tickets.service import tell_vendor
 
 LONGEST_SNOOZE = timedelta(days=366)
 SETTABLE = tuple(status for status in STATUSES if status != "new")
@@ -88,6 +89,7 @@ def reply(
     answered_by(session, conversation, user, now)
     change_status(session, conversation, then, now)
     place(session, [conversation], active_policy(session), now)
+    tell_vendor(session, conversation, now, status=True)
     nudge(session, "deliver")
     return message
 
@@ -195,6 +197,7 @@ def set_status(
     place(session, [conversation], active_policy(session), now)
     who = user.name if user else "The hub"
     add_activity(session, conversation, f"{who}: {_words(before)} → {_words(status)}", user, now)
+    tell_vendor(session, conversation, now, status=True)
 
 
 def _written_before(

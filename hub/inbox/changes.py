@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -18,6 +18,7 @@ from hub.inbox.threads import CHUNK, Named, messages_named
 from hub.learning.models import Correction
 from hub.policies.service import active_policy
 from hub.queue.service import FOR_PLACING, place
+from hub.tickets.service import tell_vendor
 
 
 @dataclass(slots=True)
@@ -62,6 +63,11 @@ def apply_changes(session: Session, channel_id: int, changes: Sequence[Change], 
     if touched:
         place(session, [touched[each] for each in sorted(touched)], active_policy(session), now)
     return result
+
+
+def lock_conversations(session: Session, ids: Collection[int]) -> None:
+    """Lock these conversations, in the order of everybody."""
+    _conversations(session, sorted(ids))
 
 
 def _named(session: Session, channel_id: int, changes: Sequence[Change]) -> dict[Change, list[Named]]:
@@ -160,6 +166,7 @@ def _bounce(
     message.delivery, message.deliver_at, message.leased_until = "failed", None, None
     session.flush()
     reply_failed(session, conversation, message, now)
+    tell_vendor(session, conversation, now, status=True)
     return True
 
 

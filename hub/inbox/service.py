@@ -11,7 +11,7 @@ from sqlalchemy import select
 from sqlalchemy.exc import IntegrityError, OperationalError
 from sqlalchemy.orm import Session
 
-from connectors.base import Author, Batch, InboundMessage, Item, Rejected
+from connectors.base import Annotation, Author, Batch, InboundMessage, Item, Rejected
 from hub.channels.models import Channel
 from hub.conversations.attachments import to_rows, web_address
 from hub.conversations.clocks import message_came
@@ -19,7 +19,7 @@ from hub.conversations.models import Conversation, Message
 from hub.customers.identities import resolve_authors
 from hub.customers.models import Customer
 from hub.database import nudge
-from hub.inbox.changes import apply_changes, lock_changed
+from hub.inbox.changes import apply_changes, lock_changed, lock_conversations
 from hub.inbox.doubled import told_apart
 from hub.inbox.models import Reject
 from hub.inbox.storable import Change, raw, unstorable, unstorable_change
@@ -27,6 +27,7 @@ from hub.inbox.threads import REFERENCES, Threads, messages_named
 from hub.paging import LARGEST
 from hub.policies.service import active_policy
 from hub.queue.service import place
+from hub.tickets.following import conversation_ids, follow
 
 TRIES = 5
 
@@ -35,8 +36,8 @@ TRIES = 5
 class Received:
     """What became of a batch.
 
-    `changed` counts edits, deletions and bounces that were followed, `ignored` those of messages that nobody
-    here knows. What says nothing new is among the `duplicates`.
+    `changed` counts edits, deletions, bounces and annotations that were followed, `ignored` those of messages
+    and threads that nobody here knows. What says nothing new is among the `duplicates`.
     """
 
     received: int = 0
@@ -56,7 +57,7 @@ def receive(session: Session, channel_id: int, batch: Batch, now: datetime) -> R
     """Store a batch and its cursor; what is known is left alone, what cannot be stored becomes a reject.
 
     What a batch says of other messages (edits, deletions, bounces) is followed after its messages are stored,
-    in its order: it may stand before the message that it speaks of.
+    in its order: it may stand before the message that it speaks of. What it says of threads comes last.
     """
     # One receiver a channel at a time: what is a duplicate is then a question with one answer.
     # Not locked so far that a reply, which refers to the channel, would have to wait.
@@ -64,6 +65,7 @@ def receive(session: Session, channel_id: int, batch: Batch, now: datetime) -> R
     result = Received(received=len(batch.items))
     messages: list[InboundMessage] = []
     changes: list[Change] = []
+    annotations: list[Annotation] = []
     for item in batch.items:
         problem = problem_of(item, now)
         if problem is not None:
@@ -71,11 +73,14 @@ def receive(session: Session, channel_id: int, batch: Batch, now: datetime) -> R
             result.rejected += 1
         elif isinstance(item, InboundMessage):
             messages.append(_of_channel(item, channel))
+        elif isinstance(item, Annotation):
+            annotations.append(item)
         elif not isinstance(item, Rejected):
             changes.append(item)
 
     # Messages are locked before conversations, by everybody.
     touched = lock_changed(session, channel.id, changes)
+    touched |= conversation_ids(session, channel.id, annotations)
     messages = told_apart(session, channel.id, messages)
     fresh = _without_known(session, channel, messages)
     result.duplicates = len(messages) - len(fresh)
@@ -83,10 +88,17 @@ def receive(session: Session, channel_id: int, batch: Batch, now: datetime) -> R
         unmatched = _store(session, channel, fresh[start : start + 500], now, touched if start == 0 else ())
         result.rejected += unmatched
         result.stored += len(fresh[start : start + 500]) - unmatched
+    # In one order, whichever of the two speaks of them.
+    lock_conversations(session, touched)
     if changes:
         followed = apply_changes(session, channel.id, changes, now)
         result.changed, result.ignored = followed.changed, followed.unknown
         result.duplicates += followed.unchanged
+    for each in annotations:
+        news = follow(session, channel, each, now)
+        result.ignored += news is None
+        result.changed += news is True
+        result.duplicates += news is False
     if batch.cursor is not None:
         channel.cursor = dict(batch.cursor)
     if result.stored:

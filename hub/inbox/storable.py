@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from datetime import datetime, timedelta
 from itertools import chain
 
-from connectors.base import Deleted, Edited, InboundMessage, Rejected, Undelivered
+from connectors.base import Annotation, Deleted, Edited, InboundMessage, Rejected, Undelivered
 
 Change = Edited | Deleted | Undelivered
 
@@ -43,10 +43,12 @@ def unstorable(item: InboundMessage, now: datetime) -> Rejected | None:
     return None
 
 
-def unstorable_change(item: Change) -> Rejected | None:
-    """Why what a vendor says of an earlier message cannot be stored; None where all is well."""
-    strings = [item.external_id]
-    if isinstance(item, Edited):
+def unstorable_change(item: Change | Annotation) -> Rejected | None:
+    """Why what a vendor says of what came before cannot be stored; None where all is well."""
+    strings = [name_of(item)]
+    if isinstance(item, Annotation):
+        strings += [item.status or "", *(item.tags or ())]
+    elif isinstance(item, Edited):
         strings += [item.text, item.html or ""]
     elif isinstance(item, Undelivered):
         strings.append(item.detail)
@@ -62,9 +64,14 @@ def unstorable_change(item: Change) -> Rejected | None:
     return None
 
 
-def raw(item: InboundMessage | Change) -> bytes:
+def raw(item: InboundMessage | Change | Annotation) -> bytes:
     """A message that was read already, as a reject keeps it."""
     return repr(item).encode(errors="backslashreplace")
+
+
+def name_of(item: InboundMessage | Change | Annotation) -> str:
+    """What the vendor calls what an item speaks of: a message, or a thread."""
+    return item.thread_key if isinstance(item, Annotation) else item.external_id
 
 
 def _strings(item: InboundMessage) -> Iterator[str]:
@@ -92,5 +99,5 @@ def _lengths(item: InboundMessage) -> Iterator[tuple[str, int, int]]:
         yield "author's network", len(identity.place), _LONGEST_PLACE
 
 
-def _rejected(item: InboundMessage | Change, reason: str, detail: str) -> Rejected:
-    return Rejected(raw(item), reason, detail, item.external_id)
+def _rejected(item: InboundMessage | Change | Annotation, reason: str, detail: str) -> Rejected:
+    return Rejected(raw(item), reason, detail, name_of(item))

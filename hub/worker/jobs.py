@@ -24,6 +24,7 @@ from hub.queue.service import replace_stale
 from hub.queue.sweep import sweep
 from hub.runtime import Hub
 from hub.staffing.service import foresee
+from hub.tickets.telling import tell
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +45,7 @@ JOBS: dict[str, Job] = {
     "analyse": Job(analyse, every_seconds=5),
     "fetch": Job(fetch, every_seconds=2, threads=4),
     "deliver": Job(deliver, every_seconds=5),
+    "tell": Job(tell, every_seconds=5),
     "replace": Job(replace_stale, every_seconds=10),
     "plan": Job(plan_queue, every_seconds=5, gap_seconds=1),
     "assign": Job(assign_waiting, every_seconds=2),

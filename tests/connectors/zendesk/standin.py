@@ -54,6 +54,7 @@ class Standin:
     me: dict[str, Any] = field(default_factory=lambda: dict(ADMIN))
     raw_comments: bytes | None = None
     raw_export: bytes | None = None
+    raw_ticket: bytes | None = None
     limit: int = 700
     used: int = 0
     answers: list[Answer] = field(default_factory=list)
@@ -132,6 +133,8 @@ class Standin:
                 audits = self.audits[ticket["id"]]
                 newest_first = self.sorts and query.get("sort") == "-created_at"
                 return 200, _page("audits", audits[::-1] if newest_first else audits, query)
+            case "GET", []:
+                return 200, {"ticket": ticket}
             case "PUT", []:
                 return self._update(ticket, json.loads(body)["ticket"])
             case (("PUT" | "DELETE"), ["tags"]):
@@ -275,6 +278,8 @@ def running_standin() -> Iterator[Standin]:
                 content = standin.raw_comments
             if standin.raw_export is not None and "incremental" in address.path:
                 content = standin.raw_export
+            if standin.raw_ticket is not None and self.command == "GET" and address.path.count("/") == 4:
+                content = standin.raw_ticket
             self._give(status, limits, content)
 
         do_GET = do_PUT = do_POST = do_DELETE = handle_any  # noqa: N815

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from connectors.base import (
+    Annotation,
     Budget,
     Cursor,
     Deleted,
@@ -26,7 +27,7 @@ from tests.connectors.zendesk.test_contract import connector, load
 def test_a_comment_tells_who_where_and_how_it_stands(standin: Standin) -> None:
     load(standin, "ticket_opened")
     items, _ = fetched(connector(standin))
-    [message] = items
+    [message, kept] = items
     assert isinstance(message, InboundMessage)
     assert message.external_id == "ticket-101"
     assert message.thread_key == "101"
@@ -51,6 +52,8 @@ def test_a_comment_tells_who_where_and_how_it_stands(standin: Standin) -> None:
         "via": "email",
         "public": True,
     }
+    changed_at = datetime(2026, 3, 2, 8, 41, tzinfo=UTC)
+    assert kept == Annotation("101", "open", ("parcel", "vip"), changed_at)
 
 
 @pytest.mark.parametrize(
@@ -79,7 +82,7 @@ def test_words_of_a_stranger_to_the_ticket_are_kept_although_not_public(standin:
     standin.said(103, 23, "She is ill.", public=False)
     standin.now += timedelta(minutes=2)
     items, _ = fetched(connector(standin))
-    last = items[-1]
+    last = items[-2]
     assert isinstance(last, InboundMessage)
     assert (last.text, last.incoming, last.meta["public"]) == ("She is ill.", True, False)
 
@@ -160,7 +163,7 @@ def test_a_back_fill_leaves_some_of_the_limit_to_others(standin: Standin) -> Non
     assert told.value.after_seconds == 41
     assert standin.used == 71  # the page, and the one ticket for which there was room
     standin.now += timedelta(seconds=42)
-    assert len(fetched(zendesk)[0]) == 3
+    assert len(messages(fetched(zendesk)[0])) == 3
 
 
 def test_budgets_are_those_the_vendor_told(standin: Standin) -> None:

@@ -13,6 +13,7 @@ from pydantic import ValidationError
 
 from connectors import connect
 from connectors.base import (
+    Annotation,
     Attachment,
     AuthExpired,
     BadPayload,
@@ -41,7 +42,7 @@ def test_a_reply_is_a_public_comment_and_is_known_when_it_comes_back(standin: St
     back = messages(items)[sent.external_id]
     assert not back.incoming
     assert back.meta["key"] == "key-1"
-    assert len(items) == 2
+    assert len(messages(items)) == 2
 
 
 def test_files_go_along(standin: Standin) -> None:
@@ -216,15 +217,22 @@ def test_status_and_tags_go_out_without_a_message(standin: Standin) -> None:
     load(standin, "ticket_opened")
     zendesk = connector(standin)
     items, cursor = fetched(zendesk)
-    zendesk.annotate("101", status="on_hold", add_tags=("urgent",), remove_tags=("parcel",))
+    kept = zendesk.annotate("101", status="on_hold", add_tags=("urgent",), remove_tags=("parcel",))
+    assert kept == Annotation("101", "on_hold", ("vip", "urgent"), standin.now)
     assert standin.tickets[101]["status"] == "hold"
     assert standin.tickets[101]["tags"] == ["vip", "urgent"]
     standin.now += timedelta(minutes=2)
     again, _ = fetched(zendesk, cursor)
+    assert kept is not None
     assert messages(again).keys() == messages(items).keys()
     assert messages(again)["ticket-101"].meta["status"] == "on_hold"
+    assert again[-1] == kept
     with pytest.raises(Refused):
         zendesk.annotate("101", status="new")
+    assert zendesk.annotate("101", add_tags=("urgent",)) == replace(kept, changed_at=standin.now)
+    standin.raw_ticket = b'{"ticket": {"id": "many"}}'
+    with pytest.raises(OutcomeUnknown):
+        zendesk.annotate("101", add_tags=("urgent",))
 
 
 def test_check_says_who_we_are(standin: Standin) -> None:

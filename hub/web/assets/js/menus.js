@@ -18,6 +18,9 @@ document.addEventListener("click", ({ target }) => {
   }
 });
 
+// What opens to be written in is ready to be written in. `toggle` does not bubble.
+document.addEventListener("toggle", ({ target }) => target.open && target.querySelector?.("[data-first]")?.focus(), true);
+
 document.addEventListener("keydown", ({ key }) => {
   const menu = key === "Escape" && document.querySelector("details[data-menu][open]");
   if (!menu) return;
