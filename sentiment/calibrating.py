@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
-from sentiment.figures import Marks, f1
+from sentiment.figures import Labels, Marks, f1
 from sentiment.heads import Array, Head, sigmoid, softmax
 from sentiment.weights import Calibrated
 
@@ -29,11 +29,12 @@ SPREAD = 0.5
 """Standard deviation of the priors: of a shift around 0, of a scale around 1 or what all labels share."""
 
 
-def calibrate(head: Head, logits: Array, truth: Array) -> Calibrated:
+def calibrate(head: Head, logits: Array, truth: Array, sources: Labels | None = None) -> Calibrated:
     """The scale and shift that make the truth likeliest, in the simplest form that is not clearly beaten in
-    cross-validation, with thresholds by `thresholds`. The same rows in the same order give the same numbers.
+    cross-validation (see `best_form`), with thresholds by `thresholds`. The same rows in the same order give
+    the same numbers.
     """
-    scale, shift = fit(head, best_form(head, logits, truth), logits, truth)
+    scale, shift = fit(head, best_form(head, logits, truth, sources), logits, truth)
     shares = softmax(logits * scale + shift) if head.kind == "one" else sigmoid(logits * scale + shift)
     return Calibrated(
         head,
@@ -54,13 +55,20 @@ def fit(head: Head, form: Form, logits: Array, truth: Array) -> tuple[Array, Arr
     return scale.expand(labels).numpy(), shift.numpy()
 
 
-def best_form(head: Head, logits: Array, truth: Array) -> Form:
-    """The simplest form whose held-out loss no freer one beats by more than a standard error."""
+def best_form(head: Head, logits: Array, truth: Array, sources: Labels | None = None) -> Form:
+    """The simplest form whose held-out loss no freer one beats by more than a standard error.
+
+    `sources` (texts,) are numbers of where the texts come from. Where there are several, a whole source is
+    held out at a time: shifts fit how frequent each label is in one source, and that does not travel. Else
+    every fifth text is.
+    """
     fold = np.arange(len(logits)) % FOLDS
+    if sources is not None and len(np.unique(sources)) > 1:
+        fold = sources
     best, best_losses = FORMS[0], np.empty(0)
     for form in FORMS:
         losses = np.empty(len(logits))
-        for k in range(FOLDS):
+        for k in np.unique(fold):
             rest, held = fold != k, fold == k
             scale, shift = fit(head, form, logits[rest], truth[rest])
             honest = torch.from_numpy(logits[held] * scale + shift)

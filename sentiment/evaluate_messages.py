@@ -103,7 +103,8 @@ def _honest(tools: Instruments) -> Figures:
         shares = np.empty_like(truth)
         fold = np.arange(len(truth)) % FOLDS
         for k in range(FOLDS):
-            fitted = calibrate(head, logits[name][mine][fold != k], truth[fold != k])
+            rest = fold != k
+            fitted = calibrate(head, logits[name][mine][rest], truth[rest], own[mine][rest].astype(np.int64))
             shares[fold == k] = fitted.shares(logits[name][mine][fold == k])
         inside = own[mine]
         confidences, right = _claims(shares[inside], truth[inside])

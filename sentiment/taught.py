@@ -16,7 +16,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from sentiment.heads import Array, sigmoid
+from sentiment.heads import Array, Float, sigmoid
 from sentiment.types import TaughtIntent
 
 FEWEST = 5
@@ -93,7 +93,7 @@ class Taught:
         """The probability of each intent (rows, intents), in the order of `names`."""
         if not self.examples:
             return np.empty((len(embeddings), 0), np.float32)
-        values = _kernel(np.asarray(embeddings, np.float64), self._rows) @ self._solved
+        values = said(np.asarray(embeddings, np.float64), self._rows, self._solved)
         crowds = np.log([len(rows) for rows in self.examples.values()])
         return sigmoid((SLOPE * values + OFFSET + CROWD * crowds).astype(np.float32))
 
@@ -107,9 +107,22 @@ class Taught:
         targets = np.repeat(
             np.eye(len(self.examples)), [len(each) for each in self.examples.values()], axis=0
         )
-        noisy = _kernel(self._rows, self._rows) + NOISE * np.eye(len(targets))
-        return np.asarray(np.linalg.solve(noisy, targets), np.float64)
+        return solve(self._rows, targets)
 
 
-def _kernel(one: NDArray[np.float64], other: NDArray[np.float64]) -> NDArray[np.float64]:
-    return np.asarray(np.exp(SHARPNESS * (one @ other.T - 1)), np.float64)
+def solve(examples: NDArray[Float], targets: NDArray[Float]) -> NDArray[Float]:
+    """The regression: what each of the examples (examples, width) says for each class (examples, classes),
+    where `targets` (examples, classes) is what it should be at them."""
+    noisy = _kernel(examples, examples)
+    noisy[np.diag_indices_from(noisy)] += NOISE
+    return np.asarray(np.linalg.solve(noisy, targets), examples.dtype)
+
+
+def said(asked: NDArray[Float], examples: NDArray[Float], solved: NDArray[Float]) -> NDArray[Float]:
+    """The values of the regression (asked, classes): about 1 in the midst of a class, 0 far from all."""
+    found: NDArray[Float] = _kernel(asked, examples) @ solved
+    return found
+
+
+def _kernel(one: NDArray[Float], other: NDArray[Float]) -> NDArray[Float]:
+    return np.asarray(np.exp(SHARPNESS * (one @ other.T - 1)), one.dtype)

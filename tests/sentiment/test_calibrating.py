@@ -55,6 +55,21 @@ def test_the_simplest_form_that_does_it(
     assert np.abs(softmax(straight) - softmax(logits)).mean() < 0.03 or head.kind == "any"
 
 
+def test_what_does_not_travel_between_sources_is_left_out() -> None:
+    """Of two sources each has its own frequent labels, so that a shift which helps one harms the other."""
+    logits, truth = drawn(ONE, rows=4_000)
+    rng = np.random.default_rng(3)
+    kinds = truth.argmax(axis=1)
+    frequent = np.array([[1, 0.5, 0.1], [0.1, 0.5, 1]])
+    sources = np.arange(len(kinds)) % 2
+    kept = rng.random(len(kinds)) < frequent[sources, kinds]
+    logits, truth, sources = logits[kept] * 2, truth[kept], sources[kept]
+    one = sources == 0
+    assert best_form(ONE, logits[one], truth[one]) != "temperature"
+    assert best_form(ONE, logits, truth, sources) == "temperature"
+    assert best_form(ONE, logits[one], truth[one], sources[one]) == best_form(ONE, logits[one], truth[one])
+
+
 def test_a_label_without_rows_stays_where_it_was() -> None:
     logits, truth = drawn(ANY, rows=60)
     truth[:, 2] = 0

@@ -164,6 +164,9 @@ def test_everything_is_measured(figures: Figures) -> None:
     assert tasks["tweeteval_sentiment"]["rows"] == figures["sentiment"]["rows"] == 12
     assert {"vader", "textblob", "counted", "original", "model"} <= tasks["tweeteval_sentiment"].keys()
     assert tasks["tweeteval_sentiment"]["model"] > 0.7
+    assert tasks["tweeteval_irony"]["model"] == tasks["tweeteval_irony"]["as_spoken"], (
+        "few rows teach no rule"
+    )
     assert tasks["banking77"]["model"] == tasks["banking77_10shot"]["original"] == 1
     assert figures["taught"]["together"]["accuracy"] == 1
     assert tasks["clinc150"]["rows"] == 8
