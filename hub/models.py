@@ -19,8 +19,8 @@ from hub.database import Base
 from hub.inbox.models import Receipt, Reject
 from hub.learning.models import Correction, IntentExample, ModelVersion, Reanalysis, TaughtIntentRow
 from hub.listening.models import SavedSearch, SearchHit
-from hub.policies.models import PolicyVersion
-from hub.queue.models import PlanSummary
+from hub.policies.models import PolicyActivation, PolicyVersion
+from hub.queue.models import Decision, PlanSummary
 from hub.staffing.models import Foresight
 from hub.tickets.models import Ticket
 
@@ -37,6 +37,7 @@ __all__ = [
     "Correction",
     "Customer",
     "CustomerIdentity",
+    "Decision",
     "DeliveryAttempt",
     "Event",
     "Feed",
@@ -46,6 +47,7 @@ __all__ = [
     "MessageVersion",
     "ModelVersion",
     "PlanSummary",
+    "PolicyActivation",
     "PolicyVersion",
     "Promise",
     "Reanalysis",

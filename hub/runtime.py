@@ -11,7 +11,7 @@ from hub.clock import utcnow
 from hub.database import Database, EncryptedJson
 from hub.files import FileStore
 from hub.learning.versions import Version, Versions
-from hub.policies.service import activate, policy_text
+from hub.policies.service import activate_configured
 from hub.settings import Settings
 from sentiment.types import Scorer
 
@@ -54,7 +54,7 @@ class Hub:
         """Bring the tables up to date and let the configured policy rule. Raises: PolicyError, OSError."""
         migrations.upgrade(self.database)
         with self.database.session() as session:
-            activate(session, policy_text(self.settings), utcnow())
+            activate_configured(session, self.settings, utcnow())
 
     def close(self) -> None:
         """Give connections back."""

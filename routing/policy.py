@@ -220,6 +220,10 @@ class Policy(_Part):
         rule = self._rules.get(rule_name)
         return self._calendars[rule.calendar_name(metric) if rule else ALWAYS]
 
+    def weighs(self, fact: str) -> bool:
+        """Whether a weight depends on this fact of a customer."""
+        return bool(getattr(self.weights, fact.removeprefix("customer."), ()))
+
     def asks(self, fact: str) -> bool:
         """Whether any condition asks this fact, so that it need not be found out for nothing."""
         return fact in self._asked

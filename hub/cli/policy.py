@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from hub.cli import policy_versions
 from hub.cli.opening import opened, quiet_settings
 from hub.cli.output import JsonOption, plural, safe, say, show, table, write, write_json
 from hub.errors import Conflict, Invalid
@@ -31,6 +32,7 @@ def register(app: typer.Typer) -> None:
     group.command("check")(check)
     group.command("show")(show_policy)
     group.command("use")(use)
+    policy_versions.register(group)
     app.add_typer(group, name="policy")
 
 
@@ -59,12 +61,13 @@ def check(
 
 def show_policy(as_json: JsonOption = False) -> None:
     """Print the policy that rules now, as it was written."""
-    from hub.policies.service import active_policy, active_version
+    from hub.policies.service import active_policy, active_since
 
     with opened() as hub, hub.database.reading() as session:
-        version = active_version(session)
+        active = active_since(session)
+        version = active.version
         if as_json:
-            facts = {"version": version.id, "activated_at": version.activated_at, "source": version.source}
+            facts = {"version": version.id, "activated_at": active.activated_at, "source": version.source}
             write_json({**facts, **_summary(active_policy(session).policy)})
         else:
             write(version.source.rstrip("\n"))
@@ -83,7 +86,6 @@ def use(
     ever ruled is kept in the database.
     """
     from hub.clock import utcnow
-    from hub.database import nudge
     from hub.policies.service import activate, policy_text
 
     settings = quiet_settings()
@@ -96,8 +98,7 @@ def use(
         _checked(str(file), text, as_json)
         _put(settings.home / "policy.yaml", text)
     with opened(nudging=True) as hub, hub.database.session() as session:
-        active = activate(session, policy_text(hub.settings), utcnow())
-        nudge(session, "replace")
+        active = activate(session, policy_text(hub.settings), utcnow(), origin="file")
     if as_json:
         write_json({"version": active.version_id, **_summary(active.policy)})
     else:

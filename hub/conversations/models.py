@@ -64,9 +64,10 @@ class Conversation(Base):
 
     `newest_message_id` is the newest message by the customer, `promise_id` the promise that governs now;
     neither is a foreign key, since both tables point here. It stands in the queue while `reply_by` is set: it
-    waits for us, and its status is new or open. `weight`, `reasons` and `promise` say why it stands where it
-    stands, `placed_for` is the customer's `changed_at` that was seen then; `gave_way_at` is set while its
-    first promise is given up. `lane` is what it takes to answer, by `needs_rule` or since it was sent
+    waits for us, and its status is new or open. `priority` (`routing.types.Urgency`) and `tags` are given by
+    people and rules. `weight`, `reasons` and `promise` say why it stands where it stands; each change of them
+    is a row of `hub.queue.models.Decision`. `placed_for` is the customer's `changed_at` that was seen then;
+    `gave_way_at` is set while its first promise is given up. `lane` is what it takes to answer, by `needs_rule` or since it was sent
     `sent_to_team`; from `relax_at` on `relaxed_lane`; "" where the policy asks for nothing. `load` counts for
     its owner's capacity. `known_by_id` knows the customer, and has it kept for them while `held_until` is set;
     `accept_by` is set while its owner has not accepted it yet. `listening`: nobody has written to the brand in it, it was only overheard; no
@@ -106,6 +107,13 @@ class Conversation(Base):
         ),
         _partial("ix_conversations_snoozed_until", "snoozed_until", where="snoozed_until IS NOT NULL"),
         Index("ix_conversations_customer_id", "customer_id"),
+        # Who waits, by the version of the policy that they were placed by.
+        _partial(
+            "ix_conversations_placed_by",
+            "policy_version_id",
+            "id",
+            where="waiting_since IS NOT NULL",
+        ),
         # Lists are either of what was written to us or of what was overheard.
         Index("ix_conversations_list", "listening", "last_message_at", "id"),
         Index("ix_conversations_updated_at", "updated_at", "id"),
@@ -119,6 +127,7 @@ class Conversation(Base):
     listening: Mapped[bool] = mapped_column(default=False, server_default=false())
     subject: Mapped[str | None] = mapped_column(String(1000))
     status: Mapped[str] = mapped_column(String(20), default="new")
+    priority: Mapped[str] = mapped_column(String(10), default="normal", server_default="normal")
     owner_id: Mapped[int | None] = mapped_column(ForeignKey("users.id"))
     owned_since: Mapped[datetime | None] = mapped_column(UtcDateTime)
     snoozed_until: Mapped[datetime | None] = mapped_column(UtcDateTime)

@@ -11,7 +11,9 @@ from sqlalchemy import Select, select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
-from hub.policies.models import PolicyVersion
+from hub.database import nudge
+from hub.errors import Conflict, NotFound
+from hub.policies.models import Origin, PolicyActivation, PolicyVersion
 from hub.settings import Settings
 from routing.policy import DEFAULT_POLICY, Policy, read_policy
 
@@ -26,33 +28,77 @@ class ActivePolicy:
 
 def policy_text(settings: Settings) -> str:
     """The policy as the settings name it. Raises: OSError where a named file cannot be read."""
-    if settings.policy_file is not None:
-        return settings.policy_file.read_text(encoding="utf-8")
-    default = settings.home / "policy.yaml"
-    return default.read_text(encoding="utf-8") if default.exists() else DEFAULT_POLICY
+    return _file_text(settings) or DEFAULT_POLICY
 
 
-def activate(session: Session, text: str, now: datetime) -> ActivePolicy:
+def activate(
+    session: Session, text: str, now: datetime, *, user_id: int | None = None, origin: Origin = "person"
+) -> ActivePolicy:
     """Let the policy in `text` rule from now on; a text that ruled before gets its old version back.
 
-    Raises: routing.policy.PolicyError.
+    Those who wait are placed anew in the background. Raises: routing.policy.PolicyError.
     """
     policy = _parsed(text)
-    digest = sha256(text.encode()).hexdigest()
-    same = select(PolicyVersion).where(PolicyVersion.digest == digest)
-    version = session.scalar(same)
-    if version is None:
-        try:
-            with session.begin_nested():
-                version = PolicyVersion(digest=digest, source=text, created_at=now, activated_at=now)
-                session.add(version)
-        except IntegrityError:
-            # Another process that starts too was first, with the same text.
-            version = session.scalars(same).one()
-    elif session.scalar(_newest()) is not version:
-        version.activated_at = now
-    session.flush()
+    version = _version(session, text, now)
+    newest = _newest(session)
+    # That a file was read is written down even where its text rules already: the next start compares with it.
+    read_anew = origin == "file" and newest is not None and newest.origin != "file"
+    if newest is None or newest.version_id != version.id or read_anew:
+        session.add(PolicyActivation(version_id=version.id, activated_at=now, origin=origin, user_id=user_id))
+        session.flush()
+        nudge(session, "replace")
     return ActivePolicy(version.id, policy)
+
+
+def activate_configured(session: Session, settings: Settings, now: datetime) -> ActivePolicy:
+    """Let the policy of the settings rule, where it is new: what a hub does when it starts.
+
+    A file counts when it differs from the one that was read last, so that what a person activated since stays
+    in force; without a file the built-in policy rules only until somebody gives another.
+    Raises: OSError, routing.policy.PolicyError.
+    """
+    text = _file_text(settings)
+    newest = _newest(session)
+    if text is not None:
+        last = session.scalar(_activations().where(PolicyActivation.origin == "file").limit(1))
+        if newest is None or last is None or last.version.source != text:
+            return activate(session, text, now, origin="file")
+    elif newest is None or newest.origin == "built-in":
+        return activate(session, DEFAULT_POLICY, now, origin="built-in")
+    return active_policy(session)
+
+
+def activate_version(session: Session, version_id: int, now: datetime, user_id: int | None) -> ActivePolicy:
+    """Let a version rule again. Raises: NotFound, routing.policy.PolicyError."""
+    return activate(session, find_version(session, version_id).source, now, user_id=user_id)
+
+
+def step_back(session: Session, now: datetime, user_id: int | None) -> ActivePolicy:
+    """Let the version rule that ruled before. Raises: Conflict, where there was none."""
+    before = version_before(session)
+    if before is None:
+        raise Conflict("no other version ruled before this one")
+    return activate(session, before.source, now, user_id=user_id)
+
+
+def find_version(session: Session, version_id: int) -> PolicyVersion:
+    """A version by its number. Raises: NotFound."""
+    version = session.get(PolicyVersion, version_id)
+    if version is None:
+        raise NotFound(f"there is no version {version_id} of the policy")
+    return version
+
+
+def version_before(session: Session) -> PolicyVersion | None:
+    """The version that ruled before the one that rules, None where there was none."""
+    active = active_version(session)
+    return session.scalar(
+        select(PolicyVersion)
+        .join(PolicyActivation, PolicyActivation.version_id == PolicyVersion.id)
+        .where(PolicyActivation.version_id != active.id)
+        .order_by(PolicyActivation.id.desc())
+        .limit(1)
+    )
 
 
 def active_policy(session: Session) -> ActivePolicy:
@@ -63,14 +109,45 @@ def active_policy(session: Session) -> ActivePolicy:
 
 def active_version(session: Session) -> PolicyVersion:
     """The version that rules, with its text."""
-    version = session.scalar(_newest())
-    if version is None:
+    return active_since(session).version
+
+
+def active_since(session: Session) -> PolicyActivation:
+    """When the version that rules began to, and by whom."""
+    newest = _newest(session)
+    if newest is None:
         raise LookupError("no policy is active: the hub activates one when it starts")
+    return newest
+
+
+def _newest(session: Session) -> PolicyActivation | None:
+    return session.scalar(_activations().limit(1))
+
+
+def _activations() -> Select[PolicyActivation]:
+    return select(PolicyActivation).order_by(PolicyActivation.id.desc())
+
+
+def _version(session: Session, text: str, now: datetime) -> PolicyVersion:
+    digest = sha256(text.encode()).hexdigest()
+    same = select(PolicyVersion).where(PolicyVersion.digest == digest)
+    version = session.scalar(same)
+    if version is None:
+        try:
+            with session.begin_nested():
+                version = PolicyVersion(digest=digest, source=text, created_at=now)
+                session.add(version)
+        except IntegrityError:
+            # Another process that starts too was first, with the same text.
+            version = session.scalars(same).one()
     return version
 
 
-def _newest() -> Select[PolicyVersion]:
-    return select(PolicyVersion).order_by(PolicyVersion.activated_at.desc(), PolicyVersion.id.desc()).limit(1)
+def _file_text(settings: Settings) -> str | None:
+    if settings.policy_file is not None:
+        return settings.policy_file.read_text(encoding="utf-8")
+    default = settings.home / "policy.yaml"
+    return default.read_text(encoding="utf-8") if default.exists() else None
 
 
 @lru_cache(maxsize=8)

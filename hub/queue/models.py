@@ -1,9 +1,10 @@
-"""The plan's summary."""
+"""The plan's summary, and what was decided of conversations."""
 
 from __future__ import annotations
 
 from datetime import datetime
 
+from sqlalchemy import ForeignKey, Index, Text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from hub.database import Base, UtcDateTime
@@ -20,3 +21,20 @@ class PlanSummary(Base):
     agents: Mapped[int] = mapped_column(default=0)
     breaking: Mapped[int] = mapped_column(default=0)
     agents_needed: Mapped[int | None]
+
+
+class Decision(Base):
+    """What was promised for a conversation and what it was worth, by which version of the policy, and why.
+
+    One row for each time that it changed. `explanation` is text of `routing.explanations`, which can be read
+    without the policy.
+    """
+
+    __tablename__ = "decisions"
+    __table_args__ = (Index("ix_decisions_conversation_id", "conversation_id", "id"),)
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    conversation_id: Mapped[int] = mapped_column(ForeignKey("conversations.id", ondelete="CASCADE"))
+    policy_version_id: Mapped[int] = mapped_column(ForeignKey("policy_versions.id"))
+    decided_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    explanation: Mapped[str] = mapped_column(Text)

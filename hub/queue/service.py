@@ -5,21 +5,22 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 
-from sqlalchemy import Update, bindparam, or_, select, update
+from sqlalchemy import ColumnElement, Select, Update, bindparam, or_, select, update
 from sqlalchemy.orm import Session, joinedload
 
 from hub.assignment.claiming import claim_eligible
 from hub.assignment.lanes import set_lanes
 from hub.assignment.owning import record_claim
 from hub.clock import utcnow
-from hub.conversations.analysis import to_analysis
 from hub.conversations.clocks import state_of
 from hub.conversations.models import Conversation, Message, Promise
 from hub.customers.models import Customer
-from hub.customers.spend import spend_percentiles
 from hub.database import Base, UtcDateTime, nudge
 from hub.policies.service import ActivePolicy, active_policy
+from hub.queue.facts import facts_of
+from hub.queue.models import Decision
 from hub.runtime import Hub
+from routing import explanations
 from routing.priority import prioritise
 from routing.types import Facts, Metric, Priority
 
@@ -35,7 +36,7 @@ def place(
     changes later.
     """
     waiting = [conversation for conversation in conversations if conversation.waiting_since is not None]
-    percentiles = spend_percentiles(session, {conversation.customer for conversation in waiting})
+    facts_by_id = facts_of(session, waiting, active.policy, now)
     promises = _promises(session, waiting)
     placed: list[tuple[Conversation, Facts]] = []
     for conversation in conversations:
@@ -43,15 +44,25 @@ def place(
         if conversation.waiting_since is None:
             leave_queue(conversation)
             continue
-        facts = _facts(conversation, percentiles.get(conversation.customer_id))
+        facts = facts_by_id[conversation.id]
         priority = prioritise(facts, conversation.waiting_since, active.policy)
         placed.append((conversation, facts))
         promise = _promise(session, conversation, priority.metric, promises)
+        before = _outcome(conversation, promise)
         _fill(promise, conversation, priority, now)
         conversation.promise = promise
         conversation.policy_version_id = active.version_id
         conversation.weight = priority.weight
         conversation.reasons = [{"factor": reason.factor, "text": reason.text} for reason in priority.reasons]
+        if _outcome(conversation, promise) != before:
+            session.add(
+                Decision(
+                    conversation_id=conversation.id,
+                    policy_version_id=active.version_id,
+                    decided_at=now,
+                    explanation=explanations.to_text(priority),
+                )
+            )
         conversation.work_seconds = priority.work_seconds
         conversation.placed_for = conversation.customer.changed_at
         if state_of(conversation).in_queue:
@@ -83,24 +94,32 @@ def replace_stale(hub: Hub) -> int:
     now = utcnow()
     with hub.database.session() as session:
         active = active_policy(session)
-        stale = session.scalars(
-            select(Conversation)
-            .join(Conversation.customer)
-            .where(
-                Conversation.waiting_since.is_not(None),
-                or_(
-                    Conversation.policy_version_id != active.version_id,
-                    Conversation.policy_version_id.is_(None),
-                    Conversation.placed_for != Customer.changed_at,
-                ),
-            )
-            .options(*FOR_PLACING)
-            .limit(REPLACE_BATCH)
-            .with_for_update(of=Conversation, skip_locked=True)
-        ).all()
+        stale = session.scalars(_stale(by_policy(active.version_id))).all()
+        if not stale:
+            changed = Conversation.placed_for != Customer.changed_at
+            stale = session.scalars(_stale(changed).join(Conversation.customer)).all()
         if stale:
             place(session, stale, active, now)
         return len(stale)
+
+
+def by_policy(version_id: int) -> ColumnElement[bool]:
+    """Who was placed by another version of the policy than this one."""
+    return or_(
+        Conversation.policy_version_id < version_id,
+        Conversation.policy_version_id > version_id,
+        Conversation.policy_version_id.is_(None),
+    )
+
+
+def _stale(what: ColumnElement[bool]) -> Select[Conversation]:
+    return (
+        select(Conversation)
+        .where(Conversation.waiting_since.is_not(None), what)
+        .options(*FOR_PLACING)
+        .limit(REPLACE_BATCH)
+        .with_for_update(of=Conversation, skip_locked=True)
+    )
 
 
 # What `place` reads of each conversation, loaded in one query.
@@ -152,20 +171,6 @@ def _claim() -> Update:
 _CLAIM = _claim()
 
 
-def _facts(conversation: Conversation, percentile: float | None) -> Facts:
-    customer, newest = conversation.customer, conversation.newest_message
-    metric: Metric = "first_reply_time" if conversation.first_replied_at is None else "next_reply_time"
-    return Facts(
-        channel=conversation.channel.name,
-        channel_kind=conversation.channel.kind,
-        metric=metric,
-        tier=customer.tier,
-        spend_percentile=percentile,
-        followers=customer.followers,
-        analysis=to_analysis(newest.analysis) if newest and newest.analysis else None,
-    )
-
-
 def _promises(session: Session, waiting: Sequence[Conversation]) -> dict[tuple[int, str, datetime], Promise]:
     found = session.scalars(
         select(Promise).where(Promise.conversation_id.in_([conversation.id for conversation in waiting]))
@@ -195,6 +200,12 @@ def _promise(
         # It was answered, and then another message of the same moment came in, which was not.
         same.reopen()
     return same
+
+
+def _outcome(conversation: Conversation, promise: Promise) -> tuple[object, ...]:
+    """What a decision came to: the next one is kept only where it differs."""
+    reasons = [(each["factor"], each["text"]) for each in conversation.reasons or ()]
+    return promise.id, promise.metric, promise.policy, promise.target_seconds, promise.due_at, reasons
 
 
 def _fill(promise: Promise, conversation: Conversation, priority: Priority, now: datetime) -> None:

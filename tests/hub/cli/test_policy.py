@@ -67,3 +67,25 @@ def test_a_configured_policy_that_is_broken_stops_every_command_in_one_line(
     file.write_text(BROKEN)
     monkeypatch.setenv("HUB_POLICY_FILE", str(file))
     assert "the policy cannot be used: line" in cli.problem("queue")
+
+
+def test_versions_are_listed_compared_and_taken_back(cli: Cli, hub: Hub) -> None:
+    file = hub.settings.home / "new.yaml"
+    file.write_text(OTHER)
+    assert "no other version" in cli.problem("policy", "back")
+    cli("policy", "use", file)
+    assert [(each["version"], each["active"]) for each in cli.json("policy", "versions")] == [
+        (2, True),
+        (1, False),
+    ]
+    assert "+ # ours" in cli("policy", "diff").stdout
+    changed = cli.json("policy", "diff", "1", "2")
+    assert [(line["kind"], line["text"]) for line in changed["lines"]][-1] == ("added", "# ours")
+    assert cli.json("policy", "back") == {"version": 1}
+    assert cli("policy", "show").stdout.rstrip() == DEFAULT_POLICY.rstrip()
+    assert cli.json("policy", "activate", "2") == {"version": 2}
+    assert len(cli.json("policy", "versions")) == 4
+    assert "no version 9" in cli.problem("policy", "activate", "9")
+    assert "no version" in cli.problem("policy", "diff", "first")
+    assert "Nobody waits" in cli("policy", "status").stderr
+    assert cli.json("policy", "status")["left"] == 0

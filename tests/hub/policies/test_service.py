@@ -10,8 +10,18 @@ import pytest
 from sqlalchemy import select
 
 from hub.database import Database
+from hub.errors import Conflict, NotFound
 from hub.policies.models import PolicyVersion
-from hub.policies.service import activate, active_policy, active_version, policy_text
+from hub.policies.service import (
+    activate,
+    activate_configured,
+    activate_version,
+    active_policy,
+    active_since,
+    active_version,
+    policy_text,
+    step_back,
+)
 from hub.settings import Settings
 from routing.policy import DEFAULT_POLICY, PolicyError
 from tests.factories import NOW
@@ -38,9 +48,9 @@ def test_activating_what_rules_changes_nothing(database: Database) -> None:
     with database.session() as session:
         for now in (NOW, LATER):
             activate(session, DEFAULT_POLICY, now)
-        version = active_version(session)
-        assert (version.created_at, version.activated_at) == (NOW, NOW)
-        assert version.source == DEFAULT_POLICY
+        active = active_since(session)
+        assert (active.version.created_at, active.activated_at) == (NOW, NOW)
+        assert active.version.source == DEFAULT_POLICY
 
 
 def test_two_that_start_together_agree(database: Database) -> None:
@@ -80,3 +90,45 @@ def test_where_the_text_comes_from(tmp_path: Path) -> None:
         policy_text(Settings(home=tmp_path, policy_file=named))
     named.write_text("b: 2")
     assert policy_text(Settings(home=tmp_path, policy_file=named)) == "b: 2"
+
+
+def test_one_step_back_and_forth(database: Database) -> None:
+    with database.session() as session:
+        first = activate(session, DEFAULT_POLICY, NOW)
+        with pytest.raises(Conflict, match="no other version"):
+            step_back(session, NOW, None)
+        second = activate(session, OTHER, LATER)
+        for expected in (first, second, first):
+            assert step_back(session, LATER, None).version_id == expected.version_id
+        assert activate_version(session, second.version_id, LATER, None).policy.currency == "CHF"
+        with pytest.raises(NotFound, match="no version 99"):
+            activate_version(session, 99, LATER, None)
+
+
+def test_what_a_person_activated_outlives_a_restart_and_a_new_file_rules(
+    database: Database, tmp_path: Path
+) -> None:
+    settings = Settings(home=tmp_path)
+    file = tmp_path / "policy.yaml"
+
+    def start() -> tuple[str, str]:
+        with database.session() as session:
+            activate_configured(session, settings, NOW)
+            active = active_since(session)
+            return active.version.source, active.origin
+
+    def person(text: str) -> None:
+        with database.session() as session:
+            activate(session, text, NOW)
+
+    assert start() == (DEFAULT_POLICY, "built-in")
+    person(OTHER)
+    assert start() == (OTHER, "person")
+    file.write_text(DEFAULT_POLICY)
+    assert start() == (DEFAULT_POLICY, "file")
+    person(OTHER)
+    assert start() == (OTHER, "person")
+    file.write_text(DEFAULT_POLICY + "# changed\n")
+    assert start() == (DEFAULT_POLICY + "# changed\n", "file")
+    file.unlink()
+    assert start() == (DEFAULT_POLICY + "# changed\n", "file")

@@ -107,7 +107,7 @@ def test_a_change_moves_who_waits_and_keeps_the_time_elapsed(hub: Hub, clock: Cl
         assert conversation.waiting_since == NOW
         assert conversation.promise is not None
         assert conversation.promise.started_at == NOW
-        expected = {"tier": (30, 4.0), "policy": (180, 1.0), "spend": (120, 2.0)}[change]
+        expected = {"tier": (30, 4.0), "policy": (180, 1.0), "spend": (120, 2 * 1.2)}[change]
         assert (due_in(conversation), conversation.weight) == expected
         assert len(session.scalars(select(Promise)).all()) == 1
 
