@@ -30,6 +30,7 @@ Place = dict[str, Any]
 _BATCH_BYTES = 8 * 1024 * 1024
 _BATCH_MAILS = 200
 _LISTED = 1_000
+_WINDOW = 5_000
 _PATIENCE = 5
 
 
@@ -53,7 +54,8 @@ class Reader:
             place = places[folder] = self._placed(selected, known)
             if place != known:
                 yield Batch((), _copy(places))
-            yield from self._portions(folder, self._waiting(selected, place), places)
+            for listed in self._waiting(selected, place):
+                yield from self._portions(folder, listed, places)
             # Nothing below the number that the next mail will have is unread, whatever was deleted there.
             done = {**place, "uid": max(place["uid"], selected.uidnext - 1)}
             done.pop("before", None)
@@ -70,9 +72,8 @@ class Reader:
             place = places.get(folder)
             if place is None or place["uidvalidity"] != selected.uidvalidity:
                 places[folder] = {"uidvalidity": selected.uidvalidity, "uid": 0}
-            reached = places[folder]["uid"]
-            waiting = [uid for uid in self._mailbox.uids(since(day)) if uid > reached]
-            yield from self._portions(folder, waiting, places)
+            for listed in self._windows(places[folder], selected.uidnext, since(day)):
+                yield from self._portions(folder, listed, places)
 
     def _placed(self, selected: Folder, place: Place | None) -> Place:
         if place is None:
@@ -89,18 +90,31 @@ class Reader:
         again = {"uidvalidity": selected.uidvalidity, "uid": 0, "before": selected.uidnext}
         return {**again, "since": place["since"]} if "since" in place else again
 
-    def _waiting(self, selected: Folder, place: Place) -> list[int]:
-        reached, before = int(place["uid"]), int(place.get("before", 0))
-        if selected.uidnext <= reached + 1:
-            return []
-        waiting: list[int] = []
-        if reached + 1 < before:
-            day = since(date.fromisoformat(place["since"])) if "since" in place else "ALL"
-            waiting = [uid for uid in self._mailbox.uids(day) if reached < uid < before]
-        # `n:*` always brings the last mail, even where its number is lower.
-        start = max(reached + 1, before)
-        rest = [uid for uid in self._mailbox.uids(f"UID {start}:*") if uid >= start]
-        return [*waiting, *rest]
+    def _waiting(self, selected: Folder, place: Place) -> Iterator[list[int]]:
+        """What is to be read, window by window."""
+        before = int(place.get("before", 0))
+        if selected.uidnext <= place["uid"] + 1:
+            return
+        if place["uid"] + 1 < before:
+            day = since(date.fromisoformat(place["since"])) if "since" in place else ""
+            yield from self._windows(place, before, day)
+            place["uid"] = max(place["uid"], before - 1)
+        end = max(place["uid"] + 1, selected.uidnext - _WINDOW)
+        yield from self._windows(place, end, "")
+        # And what came meanwhile. `n:*` always brings the last mail, even where its number is lower.
+        start = max(place["uid"] + 1, end)
+        yield [uid for uid in self._mailbox.uids(f"UID {start}:*") if uid >= start]
+
+    def _windows(self, place: Place, end: int, criteria: str) -> Iterator[list[int]]:
+        """The numbers from `place` on and below `end`, some at a time: a step asks for no more than it reads,
+        however much lies behind it. Where numbers are sparse the windows grow."""
+        start, width = int(place["uid"]) + 1, _WINDOW
+        while start < end:
+            last = min(start + width, end) - 1
+            listed = self._mailbox.uids(f"UID {start}:{last} {criteria}".rstrip())
+            width = _WINDOW if listed else 2 * width
+            yield listed
+            start = last + 1
 
     def _portions(self, folder: str, uids: Sequence[int], places: dict[str, Place]) -> Iterator[Batch]:
         place, rest = places[folder], list(uids)

@@ -39,8 +39,8 @@ CHUNK = 100
 STEP_BATCHES = 10
 PAUSE_SECONDS = 0.2
 WAIT_SECONDS = 2.0
-# While so many messages wait for the model, history brings no more of them.
-MOST_UNREAD = 200
+# While so many messages wait for the model, history brings no more of them. It reads what comes now first.
+MOST_UNREAD = 1_000
 # So much of each of the vendor's limits is left for what is new.
 RESERVE = 0.2
 
@@ -134,7 +134,7 @@ def _keep(hub: Hub, hold: Hold[Backfill], channel_id: int, batch: Batch) -> None
         with hub.database.session() as session:
             channel = session.get_one(Channel, channel_id, with_for_update={"key_share": True})
             received_at = channel.last_received_at
-            result = store(session, channel_id, Batch(chunk), now)
+            result = store(session, channel_id, Batch(chunk), now, history=True)
             # What is old is no sign of life.
             channel.last_received_at = received_at
             _file(session, channel_id, chunk, now)

@@ -20,21 +20,24 @@ from hub.inbox.storable import name_of
 logger = log.get(__name__)
 
 
-def store(session: Session, channel_id: int, batch: Batch, now: datetime) -> Received:
+def store(
+    session: Session, channel_id: int, batch: Batch, now: datetime, *, history: bool = False
+) -> Received:
     """Store a batch and its cursor; together, and where that fails record by record.
 
-    What fails alone is kept as a reject. Raises: sqlalchemy.exc.OperationalError, when nothing was stored.
+    The model reads `history` after all else. What fails alone is kept as a reject. Raises:
+    sqlalchemy.exc.OperationalError, when nothing was stored.
     """
     try:
         with session.begin_nested():
-            return receive(session, channel_id, batch, now)
+            return receive(session, channel_id, batch, now, history=history)
     except OperationalError:
         raise
     except Exception:
         logger.exception("batch_failed", channel_id=channel_id, items=len(batch.items))
     result = Received()
     for item in batch.items:
-        result.add(_store_alone(session, channel_id, item, now))
+        result.add(_store_alone(session, channel_id, item, now, history))
     receive(session, channel_id, Batch((), batch.cursor), now)
     return result
 
@@ -62,10 +65,10 @@ def note_budgets(channel: Channel, budgets: list[dict[str, Any]], now: datetime)
         channel.budgets, channel.budgets_at = budgets, now
 
 
-def _store_alone(session: Session, channel_id: int, item: Item, now: datetime) -> Received:
+def _store_alone(session: Session, channel_id: int, item: Item, now: datetime, history: bool) -> Received:
     try:
         with session.begin_nested():
-            return receive(session, channel_id, Batch((item,)), now)
+            return receive(session, channel_id, Batch((item,)), now, history=history)
     except OperationalError:
         raise
     except Exception as error:

@@ -36,6 +36,7 @@ from hub.conversations.service import get_conversation
 from hub.database import nudge
 from hub.errors import Conflict
 from hub.files import FileStore
+from hub.inbox.early import follow_early
 from hub.policies.service import active_policy
 from hub.queue.service import place
 from hub.runtime import Hub
@@ -304,4 +305,7 @@ def _store(session: Session, settings: Settings, claim: _Claim, outcome: _Outcom
         place(session, [conversation], active_policy(session), now)
         tell_vendor(session, conversation, now, status=True)
     conversation.updated_at = now
+    if message.vendor_id is not None:
+        # Its bounce may have been quicker than we were.
+        follow_early(session, channel.id, message.vendor_id, now)
     logger.info("delivery", message_id=message.id, outcome=message.delivery, tries=tries)

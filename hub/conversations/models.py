@@ -238,10 +238,10 @@ class Message(Base):
     `reply_to` is where an answer reaches the author: the kind, place and value of an identity. `answers_id`
     is the message that it answers, where we have that: no foreign key, since nothing follows from its loss.
 
-    `nature` says what no person wrote for us; `addressed` is false for what was overheard; `url` is where
-    people can see it. `edited_at` is when it was changed last, what it said before is in `versions`.
-    `deleted_at` is when it went at the vendor's: of a customer's message only this row is left, of its words
-    nothing.
+    `history` is true for what was brought in later than it happened: the model reads it last. `nature` says
+    what no person wrote for us; `addressed` is false for what was overheard; `url` is where people can see
+    it. `edited_at` is when it was changed last, what it said before is in `versions`. `deleted_at` is when it
+    went at the vendor's: of a customer's message only this row is left, of its words nothing.
     """
 
     __tablename__ = "messages"
@@ -250,7 +250,9 @@ class Message(Base):
         CheckConstraint("direction IN ('incoming', 'outgoing', 'activity')", name="direction"),
         CheckConstraint(f"delivery IS NULL OR delivery IN {DELIVERIES}", name="delivery"),
         CheckConstraint(f"nature IS NULL OR nature IN {NATURES}", name="nature"),
-        _partial("ix_messages_to_analyse", "id", where="direction = 'incoming' AND analysed_at IS NULL"),
+        _partial(
+            "ix_messages_to_analyse", "history", "id", where="direction = 'incoming' AND analysed_at IS NULL"
+        ),
         # Set while a reply is to be sent. SQLite uses a partial index only where the query plainly says so.
         _partial("ix_messages_to_deliver", "deliver_at", "id", where="deliver_at IS NOT NULL"),
         _partial("ix_messages_delivery", "delivery", "channel_id", where="delivery IS NOT NULL"),
@@ -270,6 +272,7 @@ class Message(Base):
     automatic: Mapped[bool] = mapped_column(default=False)
     nature: Mapped[str | None] = mapped_column(String(20))
     addressed: Mapped[bool] = mapped_column(default=True, server_default=true())
+    history: Mapped[bool] = mapped_column(default=False, server_default=false())
     user_id: Mapped[int | None] = mapped_column(ForeignKey("users.id"))
     author_name: Mapped[str | None] = mapped_column(String(300))
     reply_to: Mapped[dict[str, Any] | None] = mapped_column(JsonColumn)

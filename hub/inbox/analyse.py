@@ -84,10 +84,12 @@ def _claim(hub: Hub) -> list[_Claimed]:
                 Message.analysed_at.is_(None),
                 or_(Message.leased_until.is_(None), Message.leased_until < now),
             )
-            .order_by(Message.id)
+            # What comes now is read before what is brought in of the past.
+            .order_by(Message.history, Message.id)
             .limit(hub.settings.analysis_batch)
             .with_for_update(skip_locked=True)
         ).all()
+        messages = [message for message in messages if not message.history] or messages
         # Whatever was tried before may be what broke the model, or killed its process: it is tried alone.
         messages = [message for message in messages if message.analysis_attempts][:1] or messages
         for message in messages:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 
 from sqlalchemy import select, update
@@ -23,11 +23,12 @@ from hub.tickets.service import tell_vendor
 
 @dataclass(slots=True)
 class Followed:
-    """How many changes were followed, say what we have already, or speak of messages that we never had."""
+    """How many changes were followed or say what we have already, and which speak of messages that we have
+    not."""
 
     changed: int = 0
     unchanged: int = 0
-    unknown: int = 0
+    unknown: list[Change] = field(default_factory=list)
 
 
 def lock_changed(session: Session, channel_id: int, changes: Sequence[Change]) -> set[int]:
@@ -54,7 +55,7 @@ def apply_changes(session: Session, channel_id: int, changes: Sequence[Change], 
                 touched[conversation.id] = conversation
                 followed += 1
         if not meant:
-            result.unknown += 1
+            result.unknown.append(change)
         elif followed:
             result.changed += 1
         else:

@@ -68,7 +68,7 @@ def ingest(
     for batch in _batches(paths, config, mapping):
         with hub.database.session() as session:
             # The whole file is read at every run, so its place is not the channel's.
-            result.add(receive(session, channel_id, replace(batch, cursor=None), utcnow()))
+            result.add(receive(session, channel_id, replace(batch, cursor=None), utcnow(), history=True))
         progress(len(batch.items))
     return result
 

@@ -11,7 +11,7 @@ from sqlalchemy import select
 from sqlalchemy.exc import IntegrityError, OperationalError
 from sqlalchemy.orm import Session
 
-from connectors.base import Annotation, Author, Batch, InboundMessage, Item, Rejected
+from connectors.base import Annotation, Author, Batch, Deleted, InboundMessage, Item, Rejected
 from hub.channels.models import Channel
 from hub.conversations.attachments import to_rows, web_address
 from hub.conversations.clocks import message_came
@@ -21,6 +21,7 @@ from hub.customers.models import Customer
 from hub.database import nudge
 from hub.inbox.changes import apply_changes, lock_changed, lock_conversations
 from hub.inbox.doubled import told_apart
+from hub.inbox.early import recall, remember
 from hub.inbox.models import Reject
 from hub.inbox.storable import Change, raw, unstorable, unstorable_change
 from hub.inbox.threads import REFERENCES, Threads, messages_named
@@ -36,8 +37,9 @@ TRIES = 5
 class Received:
     """What became of a batch.
 
-    `changed` counts edits, deletions, bounces and annotations that were followed, `ignored` those of messages
-    and threads that nobody here knows. What says nothing new is among the `duplicates`.
+    `changed` counts edits, deletions, bounces and annotations that were followed; `early` the first three of
+    messages that nobody here knows, which are remembered for a while; `ignored` annotations of threads that
+    nobody here knows. What says nothing new is among the `duplicates`.
     """
 
     received: int = 0
@@ -45,6 +47,7 @@ class Received:
     duplicates: int = 0
     rejected: int = 0
     changed: int = 0
+    early: int = 0
     ignored: int = 0
 
     def add(self, other: Received) -> None:
@@ -53,11 +56,14 @@ class Received:
             setattr(self, each.name, getattr(self, each.name) + getattr(other, each.name))
 
 
-def receive(session: Session, channel_id: int, batch: Batch, now: datetime) -> Received:
+def receive(
+    session: Session, channel_id: int, batch: Batch, now: datetime, *, history: bool = False
+) -> Received:
     """Store a batch and its cursor; what is known is left alone, what cannot be stored becomes a reject.
 
     What a batch says of other messages (edits, deletions, bounces) is followed after its messages are stored,
-    in its order: it may stand before the message that it speaks of. What it says of threads comes last.
+    in its order: it may stand before the message that it speaks of, and even come in an earlier batch. What
+    it says of threads comes last. Messages of `history` are analysed after all others.
     """
     # One receiver a channel at a time: what is a duplicate is then a question with one answer.
     # Not locked so far that a reply, which refers to the channel, would have to wait.
@@ -85,15 +91,22 @@ def receive(session: Session, channel_id: int, batch: Batch, now: datetime) -> R
     fresh = _without_known(session, channel, messages)
     result.duplicates = len(messages) - len(fresh)
     for start in range(0, len(fresh), 500):
-        unmatched = _store(session, channel, fresh[start : start + 500], now, touched if start == 0 else ())
+        also = touched if start == 0 else ()
+        unmatched = _store(session, channel, fresh[start : start + 500], now, also, history)
         result.rejected += unmatched
         result.stored += len(fresh[start : start + 500]) - unmatched
     # In one order, whichever of the two speaks of them.
     lock_conversations(session, touched)
+    if early := recall(session, channel.id, fresh):
+        result.changed = apply_changes(session, channel.id, early, now).changed
     if changes:
         followed = apply_changes(session, channel.id, changes, now)
-        result.changed, result.ignored = followed.changed, followed.unknown
+        result.changed += followed.changed
+        result.early = len(followed.unknown)
         result.duplicates += followed.unchanged
+        # Of a thread that is gone more may come.
+        threads = [each for each in changes if isinstance(each, Deleted) and each.thread_key]
+        remember(session, channel.id, [*followed.unknown, *threads], now)
     for each in annotations:
         news = follow(session, channel, each, now)
         result.ignored += news is None
@@ -166,6 +179,7 @@ def _store(
     fresh: Sequence[InboundMessage],
     now: datetime,
     also: Collection[int],
+    history: bool,
 ) -> int:
     """Store new messages; how many of the brand's own answer nothing that is known, and became rejects."""
     # As they were written: what is answered comes before its answer.
@@ -196,7 +210,7 @@ def _store(
         counts = item.addressed or not conversation.listening
         if counts:
             conversation.listening = False
-        stored.append(_Stored(item, _message(session, channel, item, now), conversation, counts))
+        stored.append(_Stored(item, _message(session, channel, item, now, history), conversation, counts))
     session.flush()
     for each in stored:
         each.message.conversation_id = each.conversation.id
@@ -239,7 +253,9 @@ def _parent(item: InboundMessage, ids: Mapping[str, int]) -> int | None:
     return next((ids[ref] for ref in item.in_reply_to[:REFERENCES] if ref in ids), None)
 
 
-def _message(session: Session, channel: Channel, item: InboundMessage, now: datetime) -> Message:
+def _message(
+    session: Session, channel: Channel, item: InboundMessage, now: datetime, history: bool
+) -> Message:
     identities = item.author.identities if item.author and item.incoming else ()
     return Message(
         channel_id=channel.id,
@@ -257,6 +273,7 @@ def _message(session: Session, channel: Channel, item: InboundMessage, now: date
         meta=dict(item.meta),
         sent_at=min(item.sent_at or now, now),
         received_at=now,
+        history=history,
         delivery=None if item.incoming else "sent",
         # Said, so that nobody asks the database for it.
         analysis=None,

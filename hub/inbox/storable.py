@@ -13,8 +13,8 @@ Change = Edited | Deleted | Undelivered
 
 FUTURE = timedelta(days=1)
 # What an index entry of PostgreSQL holds (2,704 bytes) bounds the id in bytes; the columns bound the others.
-_LONGEST_ID_BYTES = 998
-_LONGEST_THREAD_KEY = 400
+LONGEST_ID_BYTES = 998
+LONGEST_THREAD_KEY = 400
 _LONGEST_IDENTITY = 400
 _LONGEST_PLACE = 100
 
@@ -92,8 +92,8 @@ def _strings(item: InboundMessage) -> Iterator[str]:
 
 
 def _lengths(item: InboundMessage) -> Iterator[tuple[str, int, int]]:
-    yield "id in bytes", len(item.external_id.encode()), _LONGEST_ID_BYTES
-    yield "thread key", len(item.thread_key or ""), _LONGEST_THREAD_KEY
+    yield "id in bytes", len(item.external_id.encode()), LONGEST_ID_BYTES
+    yield "thread key", len(item.thread_key or ""), LONGEST_THREAD_KEY
     for identity in item.author.identities if item.author else ():
         yield "author's address", len(identity.value), _LONGEST_IDENTITY
         yield "author's network", len(identity.place), _LONGEST_PLACE

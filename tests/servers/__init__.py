@@ -6,7 +6,7 @@ command beside a PostgreSQL and a Redis of its own.
 
 from tests.servers.browser import find_browser, launch_browser
 from tests.servers.dovecot import Dovecot, dovecot_server
-from tests.servers.hub import hub_environment, hub_web, hub_worker
+from tests.servers.hub import hub_environment, hub_listen, hub_web, hub_worker
 from tests.servers.postgres import PostgresServer, postgres_server
 from tests.servers.process import Process, free_port, wait_until
 from tests.servers.proxy import Proxy, proxy_before
@@ -24,6 +24,7 @@ __all__ = [
     "find_browser",
     "free_port",
     "hub_environment",
+    "hub_listen",
     "hub_web",
     "hub_worker",
     "launch_browser",

@@ -12,6 +12,8 @@ from pathlib import Path
 from tests.servers.process import Process, free_port
 
 ROOT = Path(__file__).parents[2]
+# Seconds by itself, minutes on a machine with much else to do.
+STARTING_SECONDS = 240
 COMMAND = (sys.executable, "-c", "from hub.cli import app; app()")
 
 
@@ -42,6 +44,7 @@ class Web(Process):
             ready=lambda _: _is_ok(f"{self.url}/readyz"),
             env=hub_environment(settings),
             cwd=folder,
+            deadline_seconds=STARTING_SECONDS,
         )
 
 
@@ -59,11 +62,25 @@ def hub_worker(settings: Mapping[str, str], folder: Path, *options: str, name: s
         ready=says_ready,
         env=hub_environment(settings),
         cwd=folder,
+        deadline_seconds=STARTING_SECONDS,
+    )
+
+
+def hub_listen(settings: Mapping[str, str], folder: Path) -> Process:
+    """`hub listen`, not started yet; ready once it says so. It runs in `folder`: no `.env` is read."""
+    return Process(
+        [*COMMAND, "listen"],
+        name="listen",
+        log=folder / "listen.log",
+        ready=says_ready,
+        env=hub_environment(settings),
+        cwd=folder,
+        deadline_seconds=STARTING_SECONDS,
     )
 
 
 def says_ready(process: Process) -> bool:
-    """Whether a worker or the beat has said that it is."""
+    """Whether a worker, the beat or the listener has said that it is."""
     return " ready." in process.output_since_start()
 
 

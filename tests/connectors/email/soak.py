@@ -1,16 +1,16 @@
 """Nothing lost, nothing doubled: `python -m tests.connectors.email.soak --mails 20000 --interruptions 20`.
 
 A Dovecot's mailbox is filled with generated mails, one in a hundred of them broken and some sharing an id,
-while a process fetches them into an SQLite database through `hub.inbox.service.receive`. At random points
-that process is killed (kill -9), its connection is cut within an answer, or UIDVALIDITY changes. In the end
-every mail must be there once, as a message or as a reject. It ends with status 1 where one is not.
+while a hub reads it in real processes, by fetching and by its open line: `hub serve` on SQLite, then Celery
+workers and `hub listen` on PostgreSQL and Redis. At random points one of those processes is killed (kill -9),
+the connections are cut within an answer, or UIDVALIDITY changes. In the end every mail must be there once, as
+a message or as a reject. It ends with status 1 where one is not, and by itself after `--seconds` a set-up.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
-import os
 import random
 import re
 import sys
@@ -22,34 +22,21 @@ from datetime import UTC, datetime
 from email.message import EmailMessage
 from email.utils import format_datetime
 from pathlib import Path
-from typing import Any
 
-from sqlalchemy import func, select
-
-from connectors.base import RetryLater
-from connectors.email.config import EmailConfig
-from connectors.email.connector import EmailConnector
-from hub import migrations
-from hub.channels.models import Channel
-from hub.conversations.models import Message
-from hub.database import Database
-from hub.files import FileStore
-from hub.inbox.models import Reject
-from hub.inbox.service import receive
-from hub.policies.service import activate
-from routing.policy import DEFAULT_POLICY
 from tests.connectors.email.mailing import ADDRESS, SECRET
-from tests.servers import Process, Unavailable, wait_until
+from tests.servers import Unavailable, wait_until
 from tests.servers.dovecot import PASSWORD, Dovecot, dovecot_server
 from tests.servers.proxy import Proxy, proxy_before
+from tests.soak.reading import LOOK_SECONDS, SET_UPS, Reading, reading, say
 
-ROOT = Path(__file__).parents[3]
 USER = "soak"
 SENDERS = 3_000
 LATE_SHARE = 50  # one in so many is delivered while the others are read
 MAX_MAIL_BYTES = 200_000
-WITHIN_AN_ANSWER_BYTES = 500_000
-PAUSE_SECONDS = 0.2
+WITHIN_AN_ANSWER_BYTES = 100_000
+CUT_WITHIN_SECONDS = 20
+# Killing is what a hub has most to fear; after a renumbering all is read again, which takes long.
+KINDS = ("killed", "cut", "killed", "renumbered", "killed", "cut")
 NUMBER = re.compile(r"number (\d+)")
 
 
@@ -57,94 +44,96 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--mails", type=int, default=20_000)
     parser.add_argument("--interruptions", type=int, default=20)
+    parser.add_argument("--on", choices=SET_UPS, nargs="+", default=SET_UPS)
     parser.add_argument("--seed", type=int, default=20261122)
-    parser.add_argument("--seconds", type=float, default=1_800, help="give up after so many")
-    parser.add_argument("--fetch", help=argparse.SUPPRESS)
+    parser.add_argument("--seconds", type=float, default=1_800, help="give up after so many a set-up")
     told = parser.parse_args()
-    if told.fetch:
-        fetch_for_ever(json.loads(told.fetch))
-        return 0
     try:
-        with (
-            dovecot_server() as server,
-            proxy_before(server.imap_port) as line,
-            tempfile.TemporaryDirectory() as folder,
-        ):
-            return soak(server, line, Path(folder), told)
+        return max(soak(set_up, told) for set_up in told.on)
     except Unavailable as error:
         say(f"not available: {error}")
         return 1
 
 
-def soak(server: Dovecot, line: Proxy, folder: Path, told: argparse.Namespace) -> int:
+def soak(set_up: str, told: argparse.Namespace) -> int:
     """0 where every mail is there once."""
     chance = random.Random(told.seed)
     mails = list(generated(told.mails, chance))
     late = mails[len(mails) - len(mails) // LATE_SHARE :]
-    began = time.monotonic()
-    server.lay(USER, mails[: len(mails) - len(late)])
-    say(f"{len(mails):,} mails, {sum(map(len, mails)) >> 20} MiB, laid in {time.monotonic() - began:.0f} s")
-    url = database_url(folder)
-    fetching = Process(
-        [
-            sys.executable,
-            "-m",
-            "tests.connectors.email.soak",
-            "--fetch",
-            json.dumps({"database": url, "port": line.port}),
-        ],
-        name="fetching",
-        log=folder / "fetching.log",
-        ready=lambda process: "fetching" in process.output_since_start(),
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
-        cwd=ROOT,
-    )
-    database = Database(url)
-    began = time.monotonic()
-    ends_at = began + told.seconds
-    fetching.start()
-    try:
-        for number in range(told.interruptions):
-            share = (told.mails - len(late)) * (number + chance.random()) / told.interruptions
-            wait_for(database, fetching, share, ends_at)
-            server.put(USER, *late[number :: told.interruptions])
-            how = ("killed", "cut", "renumbered")[number % 3]
-            interrupt(how, server, line, fetching, chance)
-            say(f"{number + 1:2} {how}: {stored(database):,} stored, {time.monotonic() - began:.0f} s")
-        wait_for(database, fetching, told.mails, ends_at)
-        # The last renumbering is read through to its end: what is doubled then would show.
-        with server.imap(USER) as imap:
-            numbering = int(imap.response("UIDVALIDITY")[1][0] or 0)
-        wait_until(
-            lambda: settled(database, numbering), deadline_seconds=ends_at - time.monotonic(), what="the end"
+    with (
+        dovecot_server() as server,
+        proxy_before(server.imap_port) as line,
+        tempfile.TemporaryDirectory() as folder,
+        reading(set_up, Path(folder)) as hub,
+    ):
+        began = time.monotonic()
+        server.lay(USER, mails[: len(mails) - len(late)])
+        size = sum(map(len, mails)) >> 20
+        say(f"{set_up}: {len(mails):,} mails, {size} MiB, laid in {time.monotonic() - began:.0f} s")
+        began = time.monotonic()
+        ends_at = began + told.seconds
+        hub.connect("help", "email", settings(line))
+        kinds: Counter[str] = Counter()
+        try:
+            for number in range(told.interruptions):
+                share = (told.mails - len(late)) * (number + chance.random()) / told.interruptions
+                hub.wait_for(share, ends_at)
+                server.put(USER, *late[number :: told.interruptions])
+                kind, what = interrupt(KINDS[number % len(KINDS)], hub, server, line, chance)
+                kinds[kind] += 1
+                say(f"{number + 1:2} {kind}, {what}: {hub.stored():,} stored")
+            hub.wait_for(told.mails, ends_at)
+            # The last renumbering is read through to its end: what is doubled then would show.
+            wait_until(
+                lambda: settled(hub, server), deadline_seconds=ends_at - time.monotonic(), what="the end"
+            )
+        except TimeoutError as error:
+            say(f"{error}; {hub.failures()}")
+        seconds = time.monotonic() - began
+        lost, doubled, messages, rejects = audited(hub, told.mails)
+        say(
+            f"{set_up}: {told.mails:,} mails: {messages:,} messages, {rejects:,} rejects; "
+            f"{sum(kinds.values())} interruptions ({', '.join(f'{n} {kind}' for kind, n in kinds.items())}; "
+            f"killed: {dict(Counter(hub.killed))}, {hub.orphaned} leases left behind); "
+            f"{lost} lost, {doubled} doubled; {seconds:.0f} s"
         )
-    except TimeoutError as error:
-        say(str(error))
-    seconds = time.monotonic() - began
-    fetching.kill()
-    lost, doubled, messages, rejects = audited(database, told.mails)
-    database.close()
-    say(
-        f"{told.mails:,} mails: {messages:,} messages, {rejects:,} rejects; "
-        f"{told.interruptions} interruptions; {lost} lost, {doubled} doubled; {seconds:.0f} s"
-    )
-    return 1 if lost or doubled else 0
+        return 1 if lost or doubled or sum(kinds.values()) < told.interruptions else 0
 
 
-def interrupt(how: str, server: Dovecot, line: Proxy, fetching: Process, chance: random.Random) -> None:
-    """Do it, a moment from now, wherever that is in the work."""
-    time.sleep(chance.random() * PAUSE_SECONDS)
+def interrupt(how: str, hub: Reading, server: Dovecot, line: Proxy, chance: random.Random) -> tuple[str, str]:
+    """Do it, wherever that is in the work: what was done, and what is to be said of it."""
     if how == "killed":
-        fetching.kill()
-        fetching.start()
-    elif how == "cut":
-        line.heal()
-        line.cut_after = chance.randrange(WITHIN_AN_ANSWER_BYTES)
-        time.sleep(PAUSE_SECONDS * 2)
-        line.cut()
-        line.heal()
-    else:
+        return how, hub.kill(chance)
+    if how == "renumbered":
+        before = numbering(server)
         server.renumber(USER)
+        return how, f"UIDVALIDITY {before} to {numbering(server)}"
+    line.heal()
+    line.cut_after = after = chance.randrange(WITHIN_AN_ANSWER_BYTES)
+    ends_at = time.monotonic() + CUT_WITHIN_SECONDS
+    while line.passed <= after and time.monotonic() < ends_at:
+        time.sleep(LOOK_SECONDS)
+    within = line.passed > after
+    if not within:
+        line.cut()
+    line.heal()
+    return ("cut within an answer", f"after {after:,} bytes") if within else ("cut while silent", "")
+
+
+def settings(line: Proxy) -> dict[str, str | int]:
+    """Of a mailbox behind `line`."""
+    return {
+        "address": ADDRESS,
+        "user": USER,
+        "password": PASSWORD,
+        "imap_host": "127.0.0.1",
+        "imap_port": line.port,
+        "imap_security": "none",
+        "timeout_seconds": 10,
+        "idle_seconds": 20,
+        "reply_secret": SECRET,
+        "max_mail_bytes": MAX_MAIL_BYTES,
+    }
 
 
 def generated(mails: int, chance: random.Random) -> Iterator[bytes]:
@@ -162,7 +151,7 @@ def generated(mails: int, chance: random.Random) -> Iterator[bytes]:
             made["Message-ID"] = f"<constant-{number % 5}@form.example>"
         elif number % 47:
             made["Message-ID"] = f"<m{number}@example.com>"
-        made.set_content("Where is my parcel?\n" * chance.randrange(1, 60))
+        made.set_content("Where is my parcel?\n" * chance.randrange(1, 9))
         if number % 5 == 0:
             made.add_alternative(f"<p>Where is my parcel <b>{number}</b>?</p>", subtype="html")
         if number % 29 == 0:
@@ -184,91 +173,28 @@ def broken(number: int) -> bytes:
     )[number // 100 % 5]
 
 
-def fetch_for_ever(config: dict[str, Any]) -> None:
-    """What is killed: fetch from the stored cursor, and store each batch with its own."""
-    path = Path(config["database"].partition("///")[2])
-    database = Database(config["database"], files=FileStore(path.parent / "files", MAX_MAIL_BYTES))
-    settings = {
-        "address": ADDRESS,
-        "user": USER,
-        "password": PASSWORD,
-        "imap_host": "127.0.0.1",
-        "imap_port": config["port"],
-        "imap_security": "none",
-        "timeout_seconds": 10,
-        "reply_secret": SECRET,
-        "max_mail_bytes": MAX_MAIL_BYTES,
-    }
-    connector = EmailConnector(EmailConfig.model_validate(settings))
-    say("fetching")
-    while True:
-        with database.reading() as session:
-            channel_id, cursor = session.execute(select(Channel.id, Channel.cursor)).one()
-        try:
-            for batch in connector.fetch(cursor):
-                with database.session() as session:
-                    receive(session, channel_id, batch, datetime.now(UTC))
-        except RetryLater as error:
-            say(str(error))
-        time.sleep(PAUSE_SECONDS)
+def numbering(server: Dovecot) -> int:
+    """The UIDVALIDITY that holds now."""
+    with server.imap(USER) as imap:
+        return int(imap.response("UIDVALIDITY")[1][0] or 0)
 
 
-def database_url(folder: Path) -> str:
-    """A database with one channel."""
-    url = f"sqlite:///{folder / 'hub.db'}"
-    database = Database(url)
-    migrations.upgrade(database)
-    with database.session() as session:
-        session.add(
-            Channel(name="email", connector="email", kind="mail", created_at=datetime.now(UTC), config={})
-        )
-        activate(session, DEFAULT_POLICY, datetime.now(UTC))
-    database.close()
-    return url
+def settled(hub: Reading, server: Dovecot) -> bool:
+    """Whether everything under the numbering of now is read to its end."""
+    time.sleep(LOOK_SECONDS)
+    ((cursor,),) = hub.rows("SELECT cursor FROM channels WHERE name = :name", name=hub.channel)
+    places = json.loads(cursor) if isinstance(cursor, str) else cursor or {}
+    place = places.get("INBOX", {"before": 0})
+    return "before" not in place and place["uidvalidity"] == numbering(server)
 
 
-def wait_for(database: Database, fetching: Process, mails: float, ends_at: float) -> None:
-    """Until so many are stored. Raises: TimeoutError, RuntimeError where fetching ended by itself."""
-
-    def there() -> bool:
-        if not fetching.running:
-            raise RuntimeError(fetching.output_since_start()[-2000:])
-        time.sleep(PAUSE_SECONDS)
-        return stored(database) >= mails
-
-    wait_until(there, deadline_seconds=ends_at - time.monotonic(), what=f"mail {mails:.0f}")
-
-
-def stored(database: Database) -> int:
-    """How many messages and rejects there are."""
-    with database.reading() as session:
-        return sum(
-            session.scalar(select(func.count()).select_from(table)) or 0 for table in (Message, Reject)
-        )
-
-
-def settled(database: Database, numbering: int) -> bool:
-    """Whether everything under this numbering is read to its end."""
-    time.sleep(PAUSE_SECONDS)
-    with database.reading() as session:
-        cursor = session.scalars(select(Channel.cursor)).one() or {}
-    place = cursor.get("INBOX", {"before": 0})
-    return "before" not in place and place["uidvalidity"] == numbering
-
-
-def audited(database: Database, mails: int) -> tuple[int, int, int, int]:
+def audited(hub: Reading, mails: int) -> tuple[int, int, int, int]:
     """How many mails are lost and how many doubled, and of how many messages and rejects."""
-    with database.reading() as session:
-        subjects = [subject or "" for subject in session.scalars(select(Message.subject))]
-        raws = [raw.decode("utf-8", "replace") for raw in session.scalars(select(Reject.raw))]
+    subjects = [subject or "" for (subject,) in hub.rows("SELECT subject FROM messages")]
+    raws = [bytes(raw).decode("utf-8", "replace") for (raw,) in hub.rows("SELECT raw FROM rejects")]
     seen = Counter(int(found[1]) for text in (*subjects, *raws) if (found := NUMBER.search(text)))
     lost = sum(number not in seen for number in range(mails))
     return lost, sum(count > 1 for count in seen.values()), len(subjects), len(raws)
-
-
-def say(line: str) -> None:
-    sys.stdout.write(f"{line}\n")
-    sys.stdout.flush()
 
 
 if __name__ == "__main__":

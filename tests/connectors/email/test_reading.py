@@ -185,6 +185,29 @@ def test_history_comes_by_its_date_and_goes_on(
     ]
 
 
+@pytest.mark.parametrize("window", [1, 2, 3, 50])
+def test_however_the_numbers_are_spread_all_come_in_order(
+    dovecot: Dovecot, user: str, monkeypatch: pytest.MonkeyPatch, window: int
+) -> None:
+    monkeypatch.setattr(reading, "_WINDOW", window)
+    dovecot.put(user, *(mail(message_id=f"<{n}@example.com>") for n in range(1, 15)))
+    with dovecot.imap(user) as imap:
+        imap.uid("STORE", "2,4:9,13", "+FLAGS", r"(\Deleted)")
+        imap.expunge()
+    names = [f"{n}@example.com" for n in (1, 3, 10, 11, 12, 14)]
+    connector = email(dovecot, user)
+    items, cursor, _ = step(connector.fetch(None), None)
+    assert (ids_of(items), cursor["INBOX"]["uid"]) == (names, 14)
+    since = connector._rules().now - timedelta(days=2)
+    assert ids_of(items_of(connector.backfill(since, None))) == names
+    connector.close()
+    dovecot.renumber(user)
+    again, cursor, _ = step(connector.fetch(cursor), cursor)
+    assert ids_of(again) == names
+    dovecot.put(user, mail(message_id="<new@example.com>"))
+    assert ids_of(items_of(connector.fetch(cursor))) == ["new@example.com"]
+
+
 def test_wrong_settings_say_what_to_change(dovecot: Dovecot, user: str) -> None:
     with pytest.raises(BadPayload, match=r"no folder 'Inbix' to read; there are: INBOX"):
         email(dovecot, user, folders=("Inbix",)).check()

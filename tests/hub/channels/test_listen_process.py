@@ -5,8 +5,7 @@ from __future__ import annotations
 import time
 from pathlib import Path
 
-from tests.servers import Process
-from tests.servers.hub import COMMAND, hub_environment, says_ready
+from tests.servers import hub_listen
 
 
 def test_it_is_ready_and_ends_when_told(postgres_url: str, redis_url: str, tmp_path: Path) -> None:
@@ -16,14 +15,7 @@ def test_it_is_ready_and_ends_when_told(postgres_url: str, redis_url: str, tmp_p
         "HUB_BROKER_URL": redis_url,
         "HUB_SECRET_KEY": "a key for this test",
     }
-    process = Process(
-        [*COMMAND, "listen"],
-        name="listen",
-        log=tmp_path / "listen.log",
-        ready=says_ready,
-        env=hub_environment(settings),
-        cwd=tmp_path,
-    )
+    process = hub_listen(settings, tmp_path)
     with process:
         told_at = time.monotonic()
         assert process.terminate() == 0

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from threading import Barrier, Lock
+from typing import Any
 from unittest.mock import Mock
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import event, select
 
 from hub.conversations.models import AnalysisRow, Conversation, Message
 from hub.conversations.service import get_conversation, reply
@@ -59,6 +60,51 @@ def drain(hub: Hub) -> int:
     while analyse(hub):
         runs += 1
     return runs
+
+
+def test_what_comes_now_is_read_before_history(hub: Hub, model: Watched) -> None:
+    hub.settings = hub.settings.model_copy(update={"analysis_batch": 3})
+    with hub.database.session() as session:
+        chirp = channel(session)
+
+        def bring(*texts: str, history: bool) -> None:
+            batch = Batch(tuple(inbound(text, author=text) for text in texts))
+            receive(session, chirp.id, batch, NOW, history=history)
+
+        bring(*"abcde", history=True)
+        bring("live 1", history=False)
+        bring("f", history=True)
+        bring("live 2", history=False)
+    assert analyse(hub) == 2
+    with hub.database.session() as session:
+        receive(session, chirp.id, Batch((inbound("live 3", author="x"),)), NOW)
+    drain(hub)
+    # Nothing of the past delays them: not even within their batch.
+    assert model.read == [["live 1", "live 2"], ["live 3"], ["a", "b", "c"], ["d", "e", "f"]]
+
+
+def test_the_next_to_be_read_are_found_by_an_index_alone(hub: Hub, model: Watched) -> None:
+    asked: list[tuple[str, Any]] = []
+
+    def listen(_: Any, __: Any, statement: str, parameters: Any, *___: Any) -> None:
+        if "leased_until" in statement and statement.startswith("SELECT"):
+            asked.append((statement.partition(" FOR UPDATE")[0], parameters))
+
+    event.listen(hub.database.engine, "before_cursor_execute", listen)
+    analyse(hub)
+    ((statement, parameters),) = asked
+    with hub.database.engine.connect() as connection:
+        if hub.database.is_sqlite:
+            rows = connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", parameters).all()
+        else:
+            # Of an empty table it would read all.
+            connection.exec_driver_sql("SET LOCAL enable_seqscan = off")
+            connection.exec_driver_sql("SET LOCAL enable_bitmapscan = off")
+            rows = connection.exec_driver_sql(f"EXPLAIN {statement}", parameters).all()
+    plan = str(rows)
+    assert "ix_messages_to_analyse" in plan
+    assert "sort" not in plan.lower()
+    assert "TEMP B-TREE" not in plan
 
 
 def test_messages_are_read_together_and_places_refined(hub: Hub, model: Watched) -> None:

@@ -223,7 +223,7 @@ def test_a_reply_that_did_not_arrive_has_failed_and_its_bounce_says_so(session: 
         in_reply_to=("<ours@brand.example>",),
     )
     result = follow(session, chirp, Undelivered("<ours@brand.example>", "550 no such user"), bounce)
-    assert (result.changed, result.stored, result.ignored) == (1, 1, 0)
+    assert (result.changed, result.stored, result.early) == (1, 1, 0)
     told = session.scalars(select(Message).where(Message.external_id == "b")).one()
     assert (told.conversation_id, told.answers_id) == (conversation.id, sent.id)
     assert (sent.delivery, sent.attempts[-1].detail) == ("failed", "550 no such user")
@@ -250,7 +250,7 @@ def test_what_is_said_of_a_message_may_come_before_it(session: Session, order: t
 def test_what_nobody_here_knows_is_counted_and_no_error(session: Session) -> None:
     chirp = channel(session)
     result = follow(session, chirp, Deleted("x"), Edited("y", "z"), Undelivered("v", "gone"))
-    assert result == Received(received=3, ignored=3)
+    assert result == Received(received=3, early=3)
 
 
 def test_a_change_that_no_table_can_hold_is_kept_as_a_reject(session: Session) -> None:
@@ -268,7 +268,7 @@ def test_notes_cannot_be_changed_from_outside(session: Session) -> None:
     set_status(session, conversation_of(session, message), "open", user=user(session), now=NOW)
     session.flush()
     activity = session.scalars(select(Message).where(Message.direction == "activity")).one()
-    assert follow(session, chirp, Deleted(activity.external_id)).ignored == 1
+    assert follow(session, chirp, Deleted(activity.external_id)).early == 1
     assert activity.deleted_at is None
 
 
@@ -277,7 +277,7 @@ def test_a_thread_that_went_takes_all_its_messages_with_it(session: Session) -> 
     for name, thread, author in (("1", "A", "ann"), ("2", "A", "bob"), ("3", "B", "ann")):
         receive_one(session, chirp, inbound(external_id=name, thread_key=thread, author=author))
     result = follow(session, chirp, Deleted("A", thread_key="A"), Deleted("C", thread_key="C"))
-    assert (result.changed, result.ignored) == (1, 1)
+    assert (result.changed, result.early) == (1, 1)
     left = session.scalars(select(Message.external_id).where(Message.deleted_at.is_(None))).all()
     assert left == ["3"]
     waiting = select(Conversation.thread_key).where(Conversation.reply_by.is_not(None))
