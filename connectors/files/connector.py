@@ -50,14 +50,26 @@ _CLOCK_SLACK = timedelta(seconds=2)
 class FilesConfig(Config):
     """Settings of a `files` channel; the README explains each."""
 
-    paths: tuple[Path, ...] = Field(default=(), validation_alias=AliasChoices("paths", "path"))
-    map: dict[parse.Field, str] = Field(default_factory=dict)
-    network: str = ""
-    time_zone: ZoneInfo = ZoneInfo("UTC")
-    quotes: bool | None = None
-    max_body_bytes: PositiveInt = MAX_BODY_BYTES
-    outbox: Path | None = None
-    kind: ChannelKind = "ticket"
+    paths: tuple[Path, ...] = Field(
+        default=(),
+        validation_alias=AliasChoices("paths", "path"),
+        description="Files and folders to read; without any, `hub ingest` names them.",
+    )
+    map: dict[parse.Field, str] = Field(
+        default_factory=dict, description='Which column or member is what, such as `{"text": "review"}`.'
+    )
+    network: str = Field(
+        default="", description="The network whose handles the authors are; empty: the channel's own."
+    )
+    time_zone: ZoneInfo = Field(default=ZoneInfo("UTC"), description="The zone of times without one.")
+    quotes: bool | None = Field(
+        default=None, description="Whether quotes enclose values; empty: yes in CSV, no in TSV."
+    )
+    max_body_bytes: PositiveInt = Field(
+        default=MAX_BODY_BYTES, description="A longer text is rejected, in bytes."
+    )
+    outbox: Path | None = Field(default=None, description="The folder that replies are written into.")
+    kind: ChannelKind = Field(default="ticket", description="What it is to the rules of your policy.")
 
     @field_validator("paths", mode="before")
     @classmethod
@@ -89,6 +101,14 @@ class FilesConnector(Connector):
         "tickets": "exempt: a file has neither",
     }
     local: ClassVar[bool] = True
+    steps: ClassVar[tuple[str, ...]] = (
+        "Put the files where the hub's own user may read them, on the hub's machine.",
+        "Try them first: `hub ingest FILES --dry-run` says what would be taken and what not, and why.",
+        "Name them, or their folder, as `paths`: what is added or changed there is read as it comes.",
+        "Where columns have names of their own, `map` says which is what.",
+        "For replies give a folder that the hub's user may write into, as `outbox`; whatever sends them on"
+        " fetches them there.",
+    )
 
     def __init__(
         self, config: FilesConfig, clock: Callable[[], datetime] = lambda: datetime.now(UTC)

@@ -237,6 +237,11 @@ class RestConnector(Connector):
         """What is left by the vendor's headers, where the description names them."""
         return self._client.budgets()
 
+    @property
+    def pushes(self) -> bool:
+        """Whether the description has a `push`."""
+        return self._description.push is not None
+
     def verify(self, delivery: Delivery) -> str:
         """The id of a delivery that was signed with `webhook_secret`. Raises: BadSignature."""
         push, secret = self._description.push, self._config.webhook_secret

@@ -46,15 +46,33 @@ Secret = Annotated[SecretStr, AfterValidator(_usable)]
 class WebhookConfig(Config):
     """Settings of a `webhook` channel; the README explains each."""
 
-    secrets: tuple[Secret, ...] = ()
-    tolerance_seconds: PositiveInt = 300
-    reply_url: HttpUrl | None = None
-    reply_secret: Secret | None = None
-    status_url: str | None = Field(default=None, pattern=r"^https?://[^{}]*\{key\}[^{}]*$")
-    timeout_seconds: PositiveFloat = 10.0
-    network: str = ""
-    max_body_bytes: PositiveInt = MAX_BODY_BYTES
-    kind: ChannelKind = "ticket"
+    secrets: tuple[Secret, ...] = Field(
+        default=(),
+        description="What your system signs with: `whsec_` and base64 of at least 24 bytes. Several while one"
+        " is being replaced.",
+    )
+    tolerance_seconds: PositiveInt = Field(
+        default=300, description="How old, or how far ahead of the hub's clock, a push may be."
+    )
+    reply_url: HttpUrl | None = Field(
+        default=None, description="Where replies are pushed to; without it the channel only listens."
+    )
+    reply_secret: Secret | None = Field(default=None, description="What the hub signs replies with.")
+    status_url: str | None = Field(
+        default=None,
+        pattern=r"^https?://[^{}]*\{key\}[^{}]*$",
+        description="Where one can ask whether a reply arrived, such as `https://shop.example/replies/{key}`.",
+    )
+    timeout_seconds: PositiveFloat = Field(
+        default=10.0, description="For connecting, and for each wait on your system."
+    )
+    network: str = Field(
+        default="", description="The network whose handles the authors' ids are; empty: the channel's own."
+    )
+    max_body_bytes: PositiveInt = Field(
+        default=MAX_BODY_BYTES, description="A longer text is rejected, in bytes."
+    )
+    kind: ChannelKind = Field(default="ticket", description="What it is to the rules of your policy.")
 
     @model_validator(mode="after")
     def _replies_are_signed(self) -> Self:
@@ -86,6 +104,17 @@ class WebhookConnector(Connector):
         "auth": "done",
         "tickets": "todo: a push of its own for them",
     }
+
+    steps: ClassVar[tuple[str, ...]] = (
+        "Make a secret: `echo whsec_$(openssl rand -base64 24)`. It goes under `secrets` here and into your"
+        " system.",
+        "Have your system push each message to the channel's own address, signed by"
+        " [Standard Webhooks](https://www.standardwebhooks.com); there are libraries for most languages.",
+        "For replies give your system an address, that is `reply_url`, and a second secret, `reply_secret`,"
+        " by which it knows the hub.",
+        "Where it can say by the reply's key whether it has a reply, give that address as `status_url`: then"
+        " no crash makes the hub ask a person.",
+    )
 
     def __init__(
         self, config: WebhookConfig, clock: Callable[[], datetime] = lambda: datetime.now(UTC)

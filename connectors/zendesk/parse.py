@@ -17,6 +17,7 @@ from connectors.base import (
     Annotation,
     Attachment,
     Author,
+    BadPayload,
     Deleted,
     Edited,
     Identity,
@@ -29,7 +30,9 @@ from connectors.fields import BadRecord, body, clean, identity, moment
 MARK = "cem_hub"
 """The name under which a reply's key stands in the `custom` metadata of its audit."""
 
+_EVENT = "zen:event-type:"
 _REDACTED = "▇"  # what Zendesk puts in place of every redacted character
+_MAX_DIGITS = 18
 _SYSTEM = -1  # the author of what Zendesk itself says
 _STATUSES = {"hold": "on_hold"}
 
@@ -100,6 +103,34 @@ def head(ticket: Any) -> TicketHead:
     """What the export says of a ticket. Raises: BadRecord."""
     found = _validated(_Ticket, ticket, "ticket")
     return TicketHead(found.id, found.status == "deleted", f"{found.id}@{found.updated_at}")
+
+
+@dataclass(frozen=True, slots=True)
+class Pushed:
+    """What a pushed request is about; `ticket_id` is None where it is no ticket."""
+
+    ticket_id: int | None
+    deleted: bool
+
+
+def pushed(body: bytes) -> Pushed:
+    """Which ticket a webhook speaks of: an event of Zendesk's ("Ticket events"), or the body that somebody
+    wrote for a trigger, with `ticket_id`. Raises: BadPayload."""
+    try:
+        found = json.loads(body)
+    except (ValueError, RecursionError):
+        raise BadPayload("The body is not JSON.") from None
+    if not isinstance(found, dict):
+        raise BadPayload("The body is not a JSON object.")
+    kind = found.get("type")
+    if isinstance(kind, str) and kind.startswith(_EVENT):
+        about = kind.removeprefix(_EVENT)
+        if not about.startswith(("ticket.", "messaging_ticket.")):
+            return Pushed(None, deleted=False)
+        detail = found.get("detail")
+        value = detail.get("id") if isinstance(detail, dict) else None
+        return Pushed(_number(value), about in ("ticket.soft_deleted", "ticket.permanently_deleted"))
+    return Pushed(_number(found.get("ticket_id")), deleted=False)
 
 
 def annotation(ticket: Any, now: datetime) -> Annotation:
@@ -250,6 +281,13 @@ def _attachment(found: _File) -> Attachment:
         max(found.size, 0),
         url=clean(found.content_url, "address") if found.content_url else None,
     )
+
+
+def _number(value: Any) -> int:
+    text = str(value) if isinstance(value, int | str) and not isinstance(value, bool) else ""
+    if not (text.isascii() and text.isdecimal() and len(text) <= _MAX_DIGITS):
+        raise BadPayload("The body names no ticket: detail.id in an event, else ticket_id.")
+    return int(text)
 
 
 def _known(users: Sequence[Any]) -> Mapping[int, _User]:

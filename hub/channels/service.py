@@ -104,6 +104,25 @@ def open_connector(channel: Channel) -> Connector:
     return connector_type(channel.connector)(settings_of(channel))
 
 
+def push_address(channel: Channel, public_url: str) -> str | None:
+    """Where requests are pushed to for this channel; None where it takes none."""
+    try:
+        pushes = open_connector(channel).pushes
+    except Invalid:
+        pushes = may_push(channel.connector)
+    return webhook_address(channel.name, public_url) if pushes else None
+
+
+def may_push(connector: str) -> bool:
+    """Whether channels of this connector may take pushed requests, as far as that depends on no setting."""
+    return connector_type(connector).receive is not Connector.receive
+
+
+def webhook_address(name: str, public_url: str) -> str:
+    """The address of a channel of this name."""
+    return f"{public_url.rstrip('/')}/webhooks/{name}"
+
+
 def settings_of(channel: Channel) -> Config:
     """The channel's settings, credentials included. Raises: Invalid where they cannot be used any more."""
     return read_config(channel.connector, {**channel.config, **secrets_of(channel)})

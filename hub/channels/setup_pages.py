@@ -19,10 +19,13 @@ from hub.channels.service import (
     find_channel,
     look_now,
     may_change,
+    may_push,
+    push_address,
     read_config,
     refuse_local_files,
     renew_channel,
     secrets_of,
+    webhook_address,
 )
 from hub.channels.trying import Tried, try_out
 from hub.clock import utcnow
@@ -182,6 +185,7 @@ def _form_page(
             "channels",
             connector=connector,
             steps=kind.steps,
+            push_address=_push_address(hub, connector, channel),
             channel=channel.name if channel else None,
             name=(typed or {}).get("name", ""),
             poll_seconds=(typed or {}).get("poll_seconds", channel.poll_seconds if channel else None) or "",
@@ -191,6 +195,12 @@ def _form_page(
             swaps=False,
             **(outcome or {"tried": None, "problems": {}, "saving": False}),
         )
+
+
+def _push_address(hub: Hub, connector: str, channel: Channel | None) -> str | None:
+    if channel is not None:
+        return push_address(channel, hub.settings.public_url)
+    return webhook_address("…", hub.settings.public_url) if may_push(connector) else None
 
 
 def _read(connector: str, typed: Mapping[str, str], channel: Channel | None = None) -> dict[str, Any]:

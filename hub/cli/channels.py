@@ -110,9 +110,9 @@ def add(
 ) -> None:
     """Connect an account.
 
-    A setting whose value is `-` is asked for, without being shown. A webhook channel without
-    `--set secrets=…` gets a signing secret, which is printed this once with the address to push to. Secrets
-    are stored encrypted and never shown again.
+    A setting whose value is `-` is asked for, without being shown. Where requests may be pushed, the address
+    for them is printed. A webhook channel without `--set secrets=…` gets a signing secret, which is printed
+    this once. Secrets are stored encrypted and never shown again.
 
     `hub channels add shop --connector webhook --set reply_url=https://… --set reply_secret=@secret.txt`
     """
@@ -349,10 +349,11 @@ def _told(session: Session, channel: Channel, settings: Settings) -> dict[str, A
     """A channel as `list --json` has it, with its settings, never its secrets, and the address to push to."""
     from hub.channels.api import to_item
     from hub.channels.queries import find_shown
+    from hub.channels.service import push_address
     from hub.clock import utcnow
 
     told = to_item(find_shown(session, channel.id, utcnow())).model_dump(mode="json")
     told["config"] = channel.config
-    if channel.connector == WEBHOOK:
-        told["url"] = f"{settings.public_url.rstrip('/')}/webhooks/{channel.name}"
+    if address := push_address(channel, settings.public_url):
+        told["url"] = address
     return told

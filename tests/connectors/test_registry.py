@@ -31,3 +31,12 @@ def test_nothing_is_imported_before_it_is_asked_for() -> None:
     assert "'connectors.base'" in found.stdout
     for module in ("connectors.files", "connectors.webhook", "httpx2", "nh3"):
         assert f"'{module}'" not in found.stdout
+
+
+@pytest.mark.parametrize("name", connector_names())
+def test_every_setting_is_described_and_there_are_steps(name: str) -> None:
+    """What the form of a channel shows beside each field, and beside them all."""
+    found = connector_type(name)
+    bare = [name for name, field in found.config_type.model_fields.items() if not field.description]
+    assert bare == []
+    assert found.steps

@@ -69,6 +69,14 @@ def test_a_form_shows_the_settings_and_the_steps(manager: TestClient) -> None:
     assert "<li>Open <b>Keys</b> in the account&#39;s settings.</li>" in text
 
 
+def test_a_form_shows_the_address_to_push_to(hub: Hub, manager: TestClient) -> None:
+    assert "/webhooks/…" in manager.get("/channels/new/zendesk").text
+    assert "/webhooks/" not in manager.get("/channels/new/mastodon").text
+    with hub.database.session() as session:
+        factories.channel(session, "helpdesk", connector="zendesk", kind="ticket", subdomain="acme")
+    assert "/webhooks/helpdesk<" in manager.get("/channels/helpdesk/settings").text
+
+
 def test_it_is_tried_then_saved(hub: Hub, manager: TestClient, vendor: Vendor) -> None:
     tried = manager.post("/channels/new/scripted/test", data=FILLED, headers=HTMX)
     assert "It works: reads as @brand" in tried.text

@@ -115,3 +115,26 @@ def test_history_is_only_brought_in_where_there_is_any(cli: Cli) -> None:
     assert "no history of shop" in cli.problem("channels", "backfill", "shop")
     assert "no history of shop" in cli.problem("channels", "backfill", "shop", "--stop")
     cli("channels", "backfill", "shop", "--stop", "--since", "2026-01-01", status=2)
+
+
+@pytest.mark.parametrize(
+    ("connector", "settings", "pushes"),
+    [
+        ("zendesk", {"subdomain": "acme"}, True),
+        ("rest", {"source": "intercom", "variables": '{"admin_id": "8"}', "token": "t"}, True),
+        (
+            "rest",
+            {"source": "freshdesk", "variables": '{"domain": "acme"}', "username": "k", "password": "X"},
+            False,
+        ),
+        ("mastodon", {"server": "https://social.example", "access_token": "t"}, False),
+    ],
+)
+def test_the_address_to_push_to_is_told_where_there_is_one(
+    cli: Cli, connector: str, settings: dict[str, str], pushes: bool
+) -> None:
+    words = [word for name, value in settings.items() for word in ("--set", f"{name}={value}")]
+    told = cli("channels", "add", "line", "--connector", connector, *words)
+    assert ("/webhooks/line" in told.stdout) == pushes
+    made = cli.json("channels", "renew", "line", "--poll-seconds", "60")
+    assert ("url" in made) == pushes
