@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable
+from dataclasses import asdict
 from http import HTTPStatus
 from typing import Annotated, Any
 from urllib.parse import quote
@@ -24,6 +25,7 @@ from hub.errors import Forbidden, HubError, Unauthorized
 from hub.pages import back, bare_page, go, toast
 from hub.paging import LARGEST
 from hub.runtime import Hub
+from routing.policy import PolicyError
 
 logger = log.get(__name__)
 PROBLEM = "application/problem+json"
@@ -178,6 +180,11 @@ def install_error_handlers(app: FastAPI) -> None:
     @app.exception_handler(HubError)
     def on_hub_error(request: Request, error: HubError) -> Response:
         return _answer(request, error.status, error.title, error.detail, error.extra)
+
+    @app.exception_handler(PolicyError)
+    def on_policy_error(request: Request, error: PolicyError) -> Response:
+        problems = [asdict(each) for each in error.problems]
+        return _answer(request, 422, "Invalid", f"the policy cannot be used: {error}", {"problems": problems})
 
     @app.exception_handler(HTTPException)
     def on_http_error(request: Request, error: HTTPException) -> Response:

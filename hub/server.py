@@ -45,6 +45,8 @@ from hub.learning import pages as learning_pages
 from hub.listening import api as listening_api
 from hub.listening import pages as listening_pages
 from hub.live import KEEP_ALIVE_SECONDS, RECONNECT_MS, LiveChanges
+from hub.policies import api as policies_api
+from hub.policies import pages as policy_pages
 from hub.queue import api as queue_api
 from hub.queue import pages as queue_pages
 from hub.reports import api as reports_api
@@ -111,6 +113,7 @@ def create_app(
     app.add_middleware(_SecurityHeaders)
     for api in (
         queue_api,
+        policies_api,
         conversations_api,
         customers_api,
         explaining_api,
@@ -129,6 +132,7 @@ def create_app(
         customer_pages,
         explaining_pages,
         learning_pages,
+        policy_pages,
         listening_pages,
         report_pages,
         staffing_pages,

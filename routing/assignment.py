@@ -15,8 +15,8 @@ from datetime import datetime
 from functools import lru_cache
 
 from routing.assignment_rules import NeedsRule
-from routing.conditions import Known
 from routing.policy import Policy
+from routing.targets import known_of
 from routing.types import Facts
 
 
@@ -124,9 +124,7 @@ def demand(
 
 def _rule(facts: Facts, policy: Policy) -> NeedsRule | None:
     rules = policy.assignment.needs
-    known = (
-        Known(facts, policy.known_tier(facts.tier), policy.weights.confidence_threshold) if rules else None
-    )
+    known = known_of(facts, policy) if rules else None
     return next((rule for rule in rules if known and (rule.when is None or rule.when.holds(known))), None)
 
 

@@ -8,7 +8,7 @@ a fact can have.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
 from functools import lru_cache
@@ -86,9 +86,14 @@ class Known:
 
     __slots__ = ("activation", "values")
 
-    def __init__(self, facts: Facts, tier: str | None, threshold: float) -> None:
-        """`tier` as the policy spells it; what the model is less sure of than `threshold` is not known."""
-        self.values = values_of(facts, tier, threshold)
+    def __init__(
+        self, facts: Facts, tier: str | None, threshold: float, names: Collection[str] | None = None
+    ) -> None:
+        """`tier` as the policy spells it; what the model is less sure of than `threshold` is not known.
+
+        With `names`, only conditions can be asked that ask no other facts.
+        """
+        self.values = values_of(facts, tier, threshold, names)
         self.activation = _ENV.Activation(self.values)
 
 

@@ -6,7 +6,7 @@ One table, from which come the guide (docs/policy.md), the check of a condition 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
@@ -181,17 +181,22 @@ FACTS: Mapping[str, Fact] = {fact.name: fact for fact in _TABLE}
 """Every fact by its name, in the order of the guide."""
 
 
-def values_of(facts: Facts, tier: str | None, threshold: float) -> dict[str, Value]:
-    """What a condition sees. `tier` as the policy spells it; what is not known is `ABSENT`."""
+def values_of(
+    facts: Facts, tier: str | None, threshold: float, names: Collection[str] | None = None
+) -> dict[str, Value]:
+    """What a condition sees, of all facts or of those named; `tier` as the policy spells it.
+
+    What is not known is `ABSENT`.
+    """
     values: dict[str, Value] = {}
-    for fact in _TABLE:
-        value = fact.read(facts, threshold)
+    for name in FACTS if names is None else names:
+        fact = FACTS[name]
+        value = tier if name == "customer.tier" else fact.read(facts, threshold)
         if value is None:
             value = ABSENT[fact.type]
         elif fact.type == "number":
             value = float(value)  # type: ignore[arg-type]
-        values[fact.name] = value
-    values["customer.tier"] = tier or ""
+        values[name] = value
     return values
 
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import lru_cache
 
-from routing.conditions import Known
 from routing.facts import sure_intents, sure_language, sure_sentiment
 from routing.matching import Post, Reading, Test, compile_query
 from routing.policy import ListeningRule, Policy
 from routing.query import parse_query
+from routing.targets import known_of
 from routing.types import Facts
 
 
@@ -29,7 +29,7 @@ def decide(overheard: Overheard, policy: Policy) -> ListeningRule | None:
     """The first rule that matches; None where none does, and the message is only counted."""
     threshold = policy.weights.confidence_threshold
     facts = overheard.facts
-    known = Known(facts, policy.known_tier(facts.tier), threshold)
+    known = known_of(facts, policy)
     reading = Reading(post_of(overheard.text, overheard.authors, facts, threshold))
     for rule in policy.listening:
         if (rule.when is None or rule.when.holds(known)) and (

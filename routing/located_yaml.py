@@ -12,7 +12,7 @@ import yaml
 Path = tuple[str | int, ...]
 
 _TAG = "tag:yaml.org,2002:"
-_MAX_CHARACTERS = 500_000
+MOST_CHARACTERS = 500_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,8 +78,8 @@ def dotted(path: Path) -> str:
 def read_yaml(text: str) -> Document:
     """Read one YAML document. Never raises: what cannot be read, and keys given twice, are its problems."""
     document = Document()
-    if len(text) > _MAX_CHARACTERS:
-        document.problems.append(Problem(1, 1, "", f"the text has more than {_MAX_CHARACTERS} characters"))
+    if len(text) > MOST_CHARACTERS:
+        document.problems.append(Problem(1, 1, "", f"the text has more than {MOST_CHARACTERS} characters"))
         return document
     try:
         root = yaml.compose(text, Loader=_Loader)

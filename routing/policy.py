@@ -226,7 +226,17 @@ class Policy(_Part):
 
     def asks(self, fact: str) -> bool:
         """Whether any condition asks this fact, so that it need not be found out for nothing."""
-        return fact in self._asked
+        return fact in self.asked
+
+    @cached_property
+    def asked(self) -> frozenset[str]:
+        """The facts that any condition asks."""
+        conditions = [
+            *(rule.when for rule in self.policies),
+            *(rule.when for rule in self.listening),
+            *(rule.when for rule in self.assignment.needs),
+        ]
+        return frozenset(fact.name for when in conditions if when is not None for fact in when.facts)
 
     def known_tier(self, tier: str | None) -> str | None:
         """The tier as the policy spells it, None where it has no such tier."""
@@ -239,15 +249,6 @@ class Policy(_Part):
     @cached_property
     def _rules(self) -> Mapping[str, Rule]:
         return {rule.name: rule for rule in self.policies}
-
-    @cached_property
-    def _asked(self) -> frozenset[str]:
-        conditions = [
-            *(rule.when for rule in self.policies),
-            *(rule.when for rule in self.listening),
-            *(rule.when for rule in self.assignment.needs),
-        ]
-        return frozenset(fact.name for when in conditions if when is not None for fact in when.facts)
 
     @cached_property
     def _tiers(self) -> Mapping[str, str]:

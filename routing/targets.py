@@ -34,7 +34,8 @@ class Promised:
 
 def known_of(facts: Facts, policy: Policy) -> Known:
     """The facts as this policy's conditions see them: its tiers, and what the model is sure enough of."""
-    return Known(facts, policy.known_tier(facts.tier), policy.weights.confidence_threshold)
+    tier, threshold = policy.known_tier(facts.tier), policy.weights.confidence_threshold
+    return Known(facts, tier, threshold, policy.asked)
 
 
 def promised(facts: Facts, policy: Policy) -> Promised:

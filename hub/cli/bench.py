@@ -17,7 +17,7 @@ from hub.cli.output import FAILED, JsonOption, fail_usage, say, show, table, wri
 if TYPE_CHECKING:
     from hub.bench.figures import Figure
 
-PARTS = ("scoring", "listening", "replay", "ingest", "webhook", "next")
+PARTS = ("scoring", "listening", "replay", "plan", "ingest", "webhook", "policy", "next")
 
 
 def register(app: typer.Typer) -> None:
@@ -34,7 +34,7 @@ def bench(
     out: Annotated[Path | None, typer.Option(help="Write the figures to this file as JSON too.")] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Measure the hub on this machine: the model, listening, replay, ingest, webhook to queue, and `next`.
+    """Measure the hub on this machine: the model, listening, replay, the plan, ingest, webhook to queue, the policy, `next`.
 
     Everything is stored in a temporary folder on the disk of the current folder, and removed. Goals are
     ratios and bounds taken in one run; exit status 1 where one is missed.
@@ -63,6 +63,8 @@ def _measure(parts: tuple[str, ...], folder: Path, postgres: str, quick: bool) -
     from hub.bench.claims import bench_claims
     from hub.bench.flow import bench_ingest, bench_webhook
     from hub.bench.listening import bench_listening
+    from hub.bench.plan import bench_plan
+    from hub.bench.policy import bench_policy
     from hub.bench.replay import bench_replay
     from hub.bench.scoring import bench_scoring
     from hub.runtime import Hub
@@ -74,7 +76,9 @@ def _measure(parts: tuple[str, ...], folder: Path, postgres: str, quick: bool) -
         yield from bench_listening(2000 if quick else 20_000, say)
     if "replay" in parts:
         yield from bench_replay(3 if quick else 10, 100_000 if quick else 1_000_000, say)
-    if not set(parts) - {"scoring", "listening", "replay"}:
+    if "plan" in parts:
+        yield from bench_plan(4 if quick else 20, say)
+    if not set(parts) - {"scoring", "listening", "replay", "plan"}:
         return
     for url in ["", postgres] if postgres else [""]:
         home = folder / ("postgres" if url else "sqlite")
@@ -86,6 +90,8 @@ def _measure(parts: tuple[str, ...], folder: Path, postgres: str, quick: bool) -
                 yield from bench_ingest(hub, 300 if quick else 3000, say)
             if "webhook" in parts:
                 yield from bench_webhook(settings, hub, say)
+            if "policy" in parts:
+                yield from bench_policy(hub, 3000 if quick else 30_000, say)
             if "next" in parts:
                 sizes = (10_000, 100_000) if quick else (10_000, 100_000, 1_000_000)
                 yield from bench_claims(hub.database, sizes, say)

@@ -79,7 +79,12 @@ def replacing(session: Session) -> Replacing:
 
 def compare(old: PolicyVersion, new: PolicyVersion) -> list[Line]:
     """What changed from one version to another, with a few lines around each change; empty where nothing."""
-    return list(_changes(old.source.splitlines(), new.source.splitlines()))
+    return compare_texts(old.source, new.source)
+
+
+def compare_texts(old: str, new: str) -> list[Line]:
+    """The same for a text that is no version yet."""
+    return list(_changes(old.splitlines(), new.splitlines()))
 
 
 def _changes(old: list[str], new: list[str]) -> Iterator[Line]:

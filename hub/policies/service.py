@@ -11,11 +11,13 @@ from sqlalchemy import Select, select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
+from hub.accounts.models import User
 from hub.database import nudge
-from hub.errors import Conflict, NotFound
+from hub.errors import Conflict, Forbidden, NotFound
 from hub.policies.models import Origin, PolicyActivation, PolicyVersion
 from hub.settings import Settings
-from routing.policy import DEFAULT_POLICY, Policy, read_policy
+from routing.located_yaml import Problem
+from routing.policy import DEFAULT_POLICY, Policy, PolicyError, read_policy
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,16 +33,40 @@ def policy_text(settings: Settings) -> str:
     return _file_text(settings) or DEFAULT_POLICY
 
 
+def may_change(user: User) -> None:
+    """What is promised is for managers and admins. Raises: Forbidden."""
+    if user.role not in ("manager", "admin"):
+        raise Forbidden("only managers and admins change the policy")
+
+
+def check(text: str) -> tuple[Problem, ...]:
+    """All that is wrong with a policy, none where it can rule."""
+    try:
+        _parsed(text)
+    except PolicyError as error:
+        return error.problems
+    return ()
+
+
 def activate(
-    session: Session, text: str, now: datetime, *, user_id: int | None = None, origin: Origin = "person"
+    session: Session,
+    text: str,
+    now: datetime,
+    *,
+    user_id: int | None = None,
+    origin: Origin = "person",
+    instead_of: int | None = None,
 ) -> ActivePolicy:
     """Let the policy in `text` rule from now on; a text that ruled before gets its old version back.
 
-    Those who wait are placed anew in the background. Raises: routing.policy.PolicyError.
+    Those who wait are placed anew in the background. `instead_of`: only if this version rules now.
+    Raises: routing.policy.PolicyError; Conflict, where another version rules.
     """
     policy = _parsed(text)
     version = _version(session, text, now)
     newest = _newest(session)
+    if instead_of is not None and newest is not None and newest.version_id != instead_of:
+        raise Conflict(f"version {newest.version_id} rules by now: look at what changed, then do it again")
     # That a file was read is written down even where its text rules already: the next start compares with it.
     read_anew = origin == "file" and newest is not None and newest.origin != "file"
     if newest is None or newest.version_id != version.id or read_anew:
@@ -68,9 +94,17 @@ def activate_configured(session: Session, settings: Settings, now: datetime) -> 
     return active_policy(session)
 
 
-def activate_version(session: Session, version_id: int, now: datetime, user_id: int | None) -> ActivePolicy:
-    """Let a version rule again. Raises: NotFound, routing.policy.PolicyError."""
-    return activate(session, find_version(session, version_id).source, now, user_id=user_id)
+def activate_version(
+    session: Session,
+    version_id: int,
+    now: datetime,
+    user_id: int | None,
+    *,
+    instead_of: int | None = None,
+) -> ActivePolicy:
+    """Let a version rule again. Raises: NotFound; as `activate`."""
+    source = find_version(session, version_id).source
+    return activate(session, source, now, user_id=user_id, instead_of=instead_of)
 
 
 def step_back(session: Session, now: datetime, user_id: int | None) -> ActivePolicy:

@@ -14,13 +14,15 @@ from hub.channels.models import Channel
 from hub.conversations.models import AnalysisRow, Conversation, Message, Promise
 from hub.customers.models import Customer
 from hub.customers.spend import spend_percentiles
+from hub.errors import NotFound
 from hub.paging import Page, after, page
 from hub.policies.service import active_policy
-from hub.queue.models import PlanSummary
+from hub.queue.models import Decision, PlanSummary
 from routing.clocks import settle
 from routing.policy import Policy
 
 PREVIEW = 200
+LAST_DECISIONS = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,6 +135,18 @@ def promise_view(promise: Promise, policy: Policy, now: datetime) -> PromiseView
         settled.used * promise.target_seconds,
         promise.met_at is None and promise.cancelled_at is None and calendar.is_open(now),
     )
+
+
+def decisions_of(session: Session, conversation_id: int) -> Sequence[Decision]:
+    """What was decided of a conversation, the newest first. Raises: NotFound."""
+    if session.get(Conversation, conversation_id) is None:
+        raise NotFound(f"there is no conversation {conversation_id}")
+    return session.scalars(
+        select(Decision)
+        .where(Decision.conversation_id == conversation_id)
+        .order_by(Decision.id.desc())
+        .limit(LAST_DECISIONS)
+    ).all()
 
 
 def summarise(session: Session, now: datetime) -> QueueSummary:
