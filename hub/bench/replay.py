@@ -11,7 +11,8 @@ from routing.replay.disciplines import accumulating, first_come, planned, strict
 from routing.replay.generate import MEAN_SECONDS, generate
 from routing.replay.jobs import Staffing
 from routing.replay.metrics import confidence, replies
-from routing.replay.report import REPLAN_SHARE, RIVALS
+from routing.replay.ours import REPLAN_SHARE
+from routing.replay.report import RIVALS
 from routing.replay.simulator import Discipline, simulate
 from routing.replay.theory import Poisson, accumulating_waits, strict_waits, waits_by_level
 

@@ -4,17 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from hub.errors import Invalid
 from hub.replay.files import Problems, read_staffing, read_trace
 from routing.calendars import NeverOpen
 from routing.policy import Policy
 from routing.replay.jobs import Staffing
+from routing.replay.ours import REPLAN_SHARE
+from routing.replay.promising import promise_all
 from routing.replay.records import Record
-from routing.replay.report import REPLAN_SHARE, Progress, Report, Rival, replay
+from routing.replay.report import Progress, Report, Rival, replay
+from routing.replay.tuning import Tuning, tune
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +81,31 @@ def run(
         return Replayed(source, replay(source.records, source.staffing, policies, rivals, share, progress))
     except NeverOpen as error:
         raise Invalid(f"a policy promises what cannot be: {error}", field="policy") from error
+
+
+def tuned(
+    source: Source,
+    policy: Policy,
+    goals: Mapping[str, float],
+    seeds: int,
+    rounds: int,
+    progress: Progress = lambda step, done, total: None,
+) -> Tuning:
+    """Search for better numbers of a policy. Raises: hub.errors.Invalid where the past is too short."""
+    done = 0
+
+    def count(more: int, total: int) -> None:
+        nonlocal done
+        done += more
+        progress("searching", done, total)
+
+    try:
+        jobs = promise_all(source.records, policy, policy)
+        zone = ZoneInfo(policy.time_zone)
+        offset = source.records[0].arrived_at.astimezone(zone).utcoffset() or timedelta()
+        return tune(jobs, source.staffing, policy, goals, seeds, rounds, offset.total_seconds(), count)
+    except (NeverOpen, ValueError) as error:
+        raise Invalid(str(error), field="trace") from error
 
 
 def as_json(replayed: Replayed) -> dict[str, Any]:

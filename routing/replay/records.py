@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from routing.types import Facts, Metric
+from routing.types import Facts
 from sentiment.types import INTENTS, SENTIMENTS, Analysis, Intent, Sentiment
 
 NO_CHANNEL = "unknown"
@@ -80,7 +80,7 @@ class _Line(_Part):
     arrived_at: datetime
     channel: Annotated[str, Field(max_length=200)] | None = None
     channel_kind: Literal["social", "mail", "ticket"] | None = None
-    metric: Metric | None = None
+    metric: Literal["first_reply_time", "next_reply_time"] | None = None
     handle_seconds: Annotated[float, Field(ge=0, le=_WEEK_SECONDS)] | None = None
     customer: _Customer | None = None
     analysis: _Analysis | None = None

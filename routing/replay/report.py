@@ -10,18 +10,17 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Literal
 
-from routing.plan import plan
 from routing.policy import Policy
 from routing.replay.changes import Changes, changes
 from routing.replay.disciplines import (
     PlannedQueue,
     earliest_deadline,
     first_come,
-    planned,
     strict_levels,
 )
 from routing.replay.jobs import Jobs, Staffing
 from routing.replay.metrics import Replies, replies
+from routing.replay.ours import REPLAN_SHARE, ours
 from routing.replay.promising import promise_all, tier_name
 from routing.replay.records import Record
 from routing.replay.simulator import Discipline, Outcome, simulate
@@ -33,8 +32,6 @@ RIVALS: Mapping[Rival, Discipline] = {
     "strict": strict_levels,
     "deadline": earliest_deadline,
 }
-# Planned anew when so many of those who wait are new: a tenth of the time, and no worse (docs/replay.md).
-REPLAN_SHARE = 0.05
 _WORST = 100
 _MOST_BUCKETS = 240
 _BUCKETS = (900, 3600, 4 * 3600, 86_400, 7 * 86_400, 30 * 86_400)
@@ -141,8 +138,7 @@ def replay(
         promised[name] = promise_all(records, policy, yardstick, count)
     first = next(iter(promised.values()))
     orders: list[tuple[str, Order, Jobs, Discipline]] = [
-        (name, "plan", jobs, planned(plan, policies[name].second_promise.weight_factor, share=share))
-        for name, jobs in promised.items()
+        (name, "plan", jobs, ours(policies[name], share)) for name, jobs in promised.items()
     ]
     orders += [(rival, rival, first, RIVALS[rival]) for rival in rivals]
     for name, order, jobs, discipline in orders:

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
+from hub.runtime import Hub
 from routing.policy import DEFAULT_POLICY
+from tests.factories import NOW, channel, inbound, receive_one
 from tests.hub.cli.conftest import Cli
 
 
@@ -64,7 +67,6 @@ def test_words_for_people(alone: Cli, trace: Path) -> None:
 
 
 def test_what_is_not_understood(alone: Cli, trace: Path, staffing: Path, tmp_path: Path) -> None:
-    assert "--trace" in alone("replay", status=2).stderr
     assert "--agents" in alone("replay", "--trace", trace, status=2).stderr
     alone("replay", "--trace", trace, "--agents", 1, "--staffing", staffing, status=2)
     assert "lifo" in alone("replay", "--trace", trace, "--agents", 1, "--rival", "lifo", status=2).stderr
@@ -79,3 +81,59 @@ def test_what_is_not_understood(alone: Cli, trace: Path, staffing: Path, tmp_pat
     assert "tiers: write a list" in told
     missing = alone("replay", "--trace", tmp_path / "none", "--agents", 1, status=1).stderr
     assert "No such file" in missing
+
+
+def test_tuning_proposes_and_changes_nothing(alone: Cli, tmp_path: Path) -> None:
+    trace, policy, proposal = tmp_path / "trace.jsonl", tmp_path / "policy.yaml", tmp_path / "new.yaml"
+    lines = [
+        {
+            "arrived_at": f"2026-03-{2 + day:02}T09:{minute:02}:00Z",
+            "channel": "x",
+            "handle_seconds": 300,
+            "customer": {"tier": "platinum" if minute % 5 == 0 else None},
+        }
+        for day in range(9)
+        for minute in range(40)
+    ]
+    trace.write_text("\n".join(map(json.dumps, lines)))
+    # As if everything took ten times as long: most promises are given up that could be kept.
+    policy.write_text(DEFAULT_POLICY.replace("  factor: 1.5", "  factor: 10"))
+    words = ("replay", "--trace", trace, "--agents", 2, "--policy", policy, "--tune", "--seeds", 1)
+    told = alone.json(*words, "--rounds", 6, "--goal", "platinum=90%", "--proposal", proposal)
+    assert told["goals"] == {"platinum": 0.9}
+    assert (told["segments"], told["test_segments"]) == (9, 3)
+    assert len(told["trials"]) == 1
+    assert told["after"]["broken"] <= told["before"]["broken"]
+    assert policy.read_text() != DEFAULT_POLICY
+    alone("policy", "check", proposal)
+    shown = alone(*words, "--rounds", 2, "--proposal", proposal)
+    assert "in time: now" in shown.stdout
+    assert "nothing is changed until" in shown.stderr
+
+
+@pytest.mark.parametrize("goal", ["bronce=5", "gold", "gold=101", "gold=many"])
+def test_a_goal_that_is_none(alone: Cli, trace: Path, goal: str) -> None:
+    told = alone("replay", "--trace", trace, "--agents", 2, "--tune", "--goal", goal, status=2)
+    assert "--goal" in told.stderr
+
+
+def test_the_hub_s_own_past(cli: Cli, hub: Hub) -> None:
+    told = cli("replay", "--since", "2026-03-01", "--until", "2026-03-02", status=1)
+    assert "nobody began to wait" in told.stderr
+    with hub.database.session() as session:
+        for minute in range(3):
+            at = NOW + timedelta(minutes=minute)
+            receive_one(session, channel(session, f"chirp-{minute}", at=at), inbound(sent_at=at), now=at)
+    days = (
+        "--since",
+        f"{NOW - timedelta(days=1):%Y-%m-%d}",
+        "--until",
+        f"{NOW + timedelta(days=2):%Y-%m-%d}",
+    )
+    found = cli.json("replay", *days, "--agents", 1, "--rival", "strict")
+    assert found["conversations"] == 3
+    assert found["source"]["name"].startswith("the hub's own past")
+    assert len(found["source"]["estimated"]) == 2
+    assert "how many agents" in cli("replay", *days, status=1).stderr
+    cli("replay", "--since", "2026-03-02", "--until", "2026-03-01", status=2)
+    cli("replay", "--staffing", "x.csv", status=2)

@@ -1,0 +1,108 @@
+"""The hub's own past as a source of replays: what went through the whole flow."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+import pytest
+from sqlalchemy.orm import Session
+
+from hub.accounts.models import User
+from hub.conversations.service import get_conversation, reply, set_status
+from hub.errors import Invalid
+from hub.replay.past import from_past
+from hub.replay.service import Source
+from tests.factories import NOW, analyse_as, analysis, channel, inbound, receive_one, user
+
+MINUTE = timedelta(minutes=1)
+DAY = timedelta(days=1)
+
+
+class Desk:
+    """Customers who ask, and agents who answer, so many minutes after NOW."""
+
+    def __init__(self, session: Session) -> None:
+        self.session = session
+        self.chirp = channel(session)
+        self.agent = user(session)
+        self._asked = 0
+
+    def ask(self, minute: float) -> int:
+        self._asked += 1
+        at = NOW + minute * MINUTE
+        message = receive_one(
+            self.session, self.chirp, inbound(author=f"author {self._asked}", sent_at=at), now=at
+        )
+        return message.conversation_id
+
+    def answer(self, conversation_id: int, minute: float, agent: User | None = None) -> None:
+        conversation = get_conversation(self.session, conversation_id)
+        reply(self.session, conversation, user=agent or self.agent, text="Here", now=NOW + minute * MINUTE)
+
+
+@pytest.fixture
+def desk(session: Session) -> Desk:
+    return Desk(session)
+
+
+def past(session: Session, until: datetime = NOW + DAY, agents: int | None = None) -> Source:
+    return from_past(session, NOW - DAY, until, agents)
+
+
+def test_waits_with_what_was_known(session: Session, desk: Desk) -> None:
+    first, second = desk.ask(0), desk.ask(1)
+    conversation = get_conversation(session, second)
+    assert conversation.newest_message is not None
+    analyse_as(session, conversation.newest_message, analysis("negative"))
+    desk.answer(first, 4)
+    desk.answer(second, 10)
+    found = past(session)
+    assert [record.ref for record in found.records] == [first, second]
+    one, two = found.records
+    assert one.arrived_at == NOW
+    assert (one.facts.channel, one.facts.metric) == ("chirp", "first_reply_time")
+    assert two.facts.analysis is not None
+    assert two.facts.analysis.sentiment.label == "negative"
+    # The second was begun when the first had been answered.
+    assert two.handle_seconds == 6 * 60
+    assert found.lines == 2
+
+
+def test_further_waits_of_a_conversation_count_too(session: Session, desk: Desk) -> None:
+    conversation_id = desk.ask(0)
+    desk.answer(conversation_id, 5)
+    again = inbound(author="author 1", sent_at=NOW + 20 * MINUTE)
+    receive_one(session, desk.chirp, again, now=NOW + 20 * MINUTE)
+    waits = past(session).records
+    assert [record.facts.metric for record in waits] == ["first_reply_time", "next_reply_time"]
+    assert {record.ref for record in waits} == {conversation_id}
+
+
+def test_who_was_never_answered_waits_and_who_gave_up_does_not(session: Session, desk: Desk) -> None:
+    waiting, gone = desk.ask(0), desk.ask(1)
+    set_status(session, get_conversation(session, gone), "solved", user=None, now=NOW + 2 * MINUTE)
+    assert [record.ref for record in past(session, agents=1).records] == [waiting]
+
+
+def test_agents_are_on_duty_while_they_answer(session: Session, desk: Desk) -> None:
+    other = user(session, "Bea")
+    for minute in (0, 30, 120):
+        desk.answer(desk.ask(minute), minute + 10)
+    desk.answer(desk.ask(31), 50, other)
+    staffing = past(session).staffing
+    assert [staffing.at(minute * 60) for minute in (4, 5, 39, 45, 51, 100, 125, 131)] == [
+        *(0, 1, 1, 1, 0),
+        *(0, 1, 0),
+    ]
+
+
+def test_a_number_of_agents_instead(session: Session, desk: Desk) -> None:
+    desk.ask(0)
+    assert past(session, agents=7).staffing.at(-1e9) == 7
+    with pytest.raises(Invalid, match="how many agents"):
+        past(session)
+
+
+def test_a_past_without_anybody(session: Session) -> None:
+    with pytest.raises(Invalid, match="nobody began to wait"):
+        past(session)
