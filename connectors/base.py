@@ -384,6 +384,11 @@ class Connector:
         """Whether `send` has somewhere to send to, with these settings."""
         return True
 
+    @property
+    def sends_files(self) -> bool:
+        """Whether a reply may carry attachments, with these settings."""
+        return self.scorecard.get("media") == "done"
+
     def send(self, message: OutboundMessage) -> Sent:
         """Hand a reply to the vendor. Raises: RetryLater, AuthExpired, Refused, OutcomeUnknown."""
         raise Refused(f"A {self.name} channel does not reply.")

@@ -6,11 +6,13 @@ from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import Annotated, ClassVar, Self
 from urllib.parse import quote
+from uuid import uuid4
 
 from pydantic import AfterValidator, Field, HttpUrl, PositiveFloat, PositiveInt, SecretStr, model_validator
 from standardwebhooks import Webhook
 
 from connectors.base import (
+    Annotation,
     BadSignature,
     Batch,
     ChannelKind,
@@ -72,12 +74,23 @@ class WebhookConfig(Config):
     max_body_bytes: PositiveInt = Field(
         default=MAX_BODY_BYTES, description="A longer text is rejected, in bytes."
     )
+    max_attachment_bytes: int = Field(
+        default=10_000_000, ge=0, description="A larger file is only named, in bytes."
+    )
+    reply_files: bool = Field(
+        default=False, description="Whether replies may carry files; your system must then look for them."
+    )
+    push_changes: bool = Field(
+        default=False, description="Whether statuses and tags that agents set are pushed to `reply_url` too."
+    )
     kind: ChannelKind = Field(default="ticket", description="What it is to the rules of your policy.")
 
     @model_validator(mode="after")
     def _replies_are_signed(self) -> Self:
         if (self.reply_url is not None or self.status_url is not None) and self.reply_secret is None:
             raise ValueError("reply_url and status_url need a reply_secret to sign with")
+        if self.reply_url is None and (self.reply_files or self.push_changes):
+            raise ValueError("reply_files and push_changes need a reply_url to go to")
         return self
 
 
@@ -93,16 +106,16 @@ class WebhookConnector(Connector):
         "backfill": "exempt: the other side pushes what it has",
         "threads": "done",
         "profile": "done",
-        "edits": "todo: a push of its own for a changed message",
-        "deletions": "todo: a push of its own for a deleted message",
-        "attachments": "todo: only their description is taken",
+        "edits": "done",
+        "deletions": "done",
+        "attachments": "done",
         "send": "done",
-        "media": "todo: a reply carries text alone",
+        "media": "done",
         "length": "exempt: the other side sets none",
         "idempotent": "done",
         "budget": "done",
         "auth": "done",
-        "tickets": "todo: a push of its own for them",
+        "tickets": "done",
     }
 
     steps: ClassVar[tuple[str, ...]] = (
@@ -120,6 +133,7 @@ class WebhookConnector(Connector):
         self, config: WebhookConfig, clock: Callable[[], datetime] = lambda: datetime.now(UTC)
     ) -> None:
         self._config = config
+        self._clock = clock
         secret = config.reply_secret
         self._client = (
             WebhookClient(secret.get_secret_value(), config.timeout_seconds, clock) if secret else None
@@ -141,13 +155,14 @@ class WebhookConnector(Connector):
         )
 
     def receive(self, delivery: Delivery) -> Batch:
-        """One message, or several, out of a delivery that was verified. Raises: BadPayload."""
-        items = parse.messages(
+        """What is in a delivery that was verified. Raises: BadPayload."""
+        items = parse.items_of(
             delivery.body,
             delivery_id=signature.lower(delivery.headers).get("webhook-id", ""),
             network=self._config.network,
             now=delivery.received_at,
             max_body_bytes=self._config.max_body_bytes,
+            max_attachment_bytes=self._config.max_attachment_bytes,
         )
         return Batch(items)
 
@@ -155,6 +170,11 @@ class WebhookConnector(Connector):
     def replies(self) -> bool:
         """Whether there is a `reply_url`."""
         return self._config.reply_url is not None
+
+    @property
+    def sends_files(self) -> bool:
+        """Whether the settings say so: who does not look for files would lose them."""
+        return self._config.reply_files
 
     def send(self, message: OutboundMessage) -> Sent:
         """Push the reply; `webhook-id` is its key on every try, so that the other side can know it again.
@@ -166,6 +186,29 @@ class WebhookConnector(Connector):
         if self._config.reply_url is None or self._client is None:
             raise Refused("This channel has no reply_url; set one, or answer elsewhere.")
         return self._client.push(str(self._config.reply_url), message.idempotency_key, parse.reply(message))
+
+    @property
+    def annotates(self) -> bool:
+        """Whether the settings say so."""
+        return self._config.push_changes
+
+    def annotate(
+        self,
+        thread_key: str,
+        *,
+        status: str | None = None,
+        add_tags: tuple[str, ...] = (),
+        remove_tags: tuple[str, ...] = (),
+    ) -> Annotation | None:
+        """Push the change. Each push has an id of its own: what changes back and forth is not the same again.
+
+        Raises: as `send`.
+        """
+        if not self._config.push_changes or self._client is None:
+            raise Refused("This channel pushes no changes; set push_changes.")
+        body = parse.change(thread_key, status, add_tags, remove_tags, self._clock())
+        self._client.push(str(self._config.reply_url), f"change-{uuid4().hex}", body)
+        return None
 
     def find_sent(self, message: OutboundMessage) -> Sent | None:
         """Ask `status_url`. Raises: OutcomeUnknown where there is none, or it does not say."""

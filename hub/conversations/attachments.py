@@ -10,8 +10,8 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from connectors import base
-from connectors.registry import connector_type
 from hub.channels.models import Channel
+from hub.channels.service import open_connector
 from hub.conversations.models import Attachment
 from hub.errors import Invalid, NotFound
 from hub.files import FileStore, files_of
@@ -45,7 +45,11 @@ def to_rows(session: Session, attachments: Sequence[base.Attachment]) -> list[At
 
 def takes_files(channel: Channel) -> bool:
     """Whether replies on this channel may carry files."""
-    return connector_type(channel.connector).scorecard.get("media") == "done"
+    try:
+        return open_connector(channel).sends_files
+    except Invalid:
+        # Settings that cannot be used are told where it is sent, and on the page of channels.
+        return False
 
 
 def check_outgoing(session: Session, channel: Channel, attachments: Sequence[base.Attachment]) -> None:

@@ -11,16 +11,33 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from connectors.base import BadPayload, Identity, InboundMessage, Rejected
-from connectors.webhook.parse import messages
+from connectors.base import (
+    Annotation,
+    Attachment,
+    BadPayload,
+    Deleted,
+    Edited,
+    Identity,
+    InboundMessage,
+    Item,
+    Rejected,
+)
+from connectors.webhook.parse import items_of
 
 NOW = datetime(2026, 3, 2, 12, 0, tzinfo=UTC)
 FIXTURES = Path(__file__).parent / "fixtures"
 
 
-def read(body: Any, delivery_id: str = "d-1") -> tuple[InboundMessage | Rejected, ...]:
+def read(body: Any, delivery_id: str = "d-1") -> tuple[Item, ...]:
     raw = body if isinstance(body, bytes) else json.dumps(body).encode()
-    return messages(raw, delivery_id=delivery_id, network="shop", now=NOW, max_body_bytes=1_000)
+    return items_of(
+        raw,
+        delivery_id=delivery_id,
+        network="shop",
+        now=NOW,
+        max_body_bytes=1_000,
+        max_attachment_bytes=10,
+    )
 
 
 def test_all_members() -> None:
@@ -106,3 +123,70 @@ def test_any_json_is_a_message_or_a_reject(body: dict[str, Any]) -> None:
     [several] = read(json.dumps({"messages": [body]}).encode())
     assert isinstance(single, InboundMessage | Rejected)
     assert type(single) is type(several)
+
+
+def test_files_come_as_content_or_as_an_address() -> None:
+    given = [
+        {"name": "a.txt", "content_type": "text/plain", "content": "aGVsbG8="},
+        {"name": "big.bin", "content": "aGVsbG8gd29ybGQh", "description": "too much"},
+        {"name": "film.mp4", "size": 48_000_000, "url": "https://shop.example/film.mp4"},
+    ]
+    [found] = read({"attachments": given, "author": {"id": "u"}})
+    assert isinstance(found, InboundMessage)
+    assert found.text == ""
+    assert found.attachments == (
+        Attachment("a.txt", "text/plain", 5, b"hello"),
+        Attachment("big.bin", "application/octet-stream", 12, description="too much"),
+        Attachment("film.mp4", "application/octet-stream", 48_000_000, url="https://shop.example/film.mp4"),
+    )
+
+
+def test_what_speaks_of_earlier_messages_and_of_threads() -> None:
+    at = "2026-03-01T09:00:00+01:00"
+    moment = datetime(2026, 3, 1, 8, 0, tzinfo=UTC)
+    body = {
+        "messages": [
+            {"event": "message", "id": "m-1", "text": "Hi", "author": {"id": "u"}},
+            {"event": "edited", "id": "m-1", "text": "Hello", "edited_at": at},
+            {"event": "deleted", "id": 7, "thread": "t", "deleted_at": at},
+            {"event": "deleted", "thread": "t"},
+            {"event": "changed", "thread": "t", "status": "on_hold", "tags": ["vip"], "changed_at": at},
+            {"event": "changed", "thread": "t", "tags": []},
+        ]
+    }
+    assert list(read(body))[1:] == [
+        Edited("m-1", "Hello", edited_at=moment),
+        Deleted("7", moment),
+        Deleted("t", thread_key="t"),
+        Annotation("t", "on_hold", ("vip",), moment),
+        Annotation("t", None, ()),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("found", "reason"),
+    [
+        ({"event": "moved"}, "bad_event"),
+        ({"event": ["edited"]}, "bad_event"),
+        ({"event": "edited", "text": "x"}, "missing_id"),
+        ({"event": "edited", "id": " ", "text": "x"}, "missing_id"),
+        ({"event": "edited", "id": "m"}, "missing_text"),
+        ({"event": "edited", "id": "m", "text": "x", "edited_at": "soon"}, "bad_date"),
+        ({"event": "deleted"}, "missing_id"),
+        ({"event": "deleted", "id": "", "thread": " "}, "missing_id"),
+        ({"event": "changed", "status": "open"}, "missing_thread"),
+        ({"event": "changed", "thread": " "}, "bad_thread"),
+        ({"event": "changed", "thread": "t", "status": "snoozed"}, "bad_status"),
+        ({"event": "changed", "thread": "t", "tags": "vip"}, "bad_tags"),
+        ({"event": "changed", "thread": "t", "tags": ["a\0"]}, "nul_bytes"),
+        ({"attachments": [{"name": "a", "content": "?"}], "author": {"id": "u"}}, "bad_attachments"),
+        ({"attachments": [{}], "author": {"id": "u"}}, "bad_attachments"),
+        ({"attachments": [], "author": {"id": "u"}}, "missing_text"),
+    ],
+)
+def test_what_cannot_be_followed_is_rejected_alone(found: dict[str, Any], reason: str) -> None:
+    good = {"id": "m-1", "text": "Hi", "author": {"id": "u"}}
+    bad, rest = read({"messages": [found, good]})
+    assert isinstance(bad, Rejected)
+    assert bad.reason == reason
+    assert isinstance(rest, InboundMessage)

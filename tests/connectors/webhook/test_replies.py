@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from typing import Any
@@ -11,7 +12,7 @@ import pytest
 from pydantic import ValidationError
 
 from connectors import connect
-from connectors.base import AuthExpired, ConnectorError, OutcomeUnknown, Refused, RetryLater
+from connectors.base import Attachment, AuthExpired, ConnectorError, OutcomeUnknown, Refused, RetryLater
 from connectors.webhook.connector import WebhookConfig, WebhookConnector
 from tests.connectors.contract import reply
 from tests.connectors.webhook.peer import SECRET, Peer, running_peer
@@ -190,3 +191,39 @@ def test_without_a_way_to_ask_the_outcome_stays_open(peer: Peer) -> None:
 def test_settings_that_cannot_work_are_refused(config: dict[str, Any]) -> None:
     with pytest.raises(ValidationError):
         connect("webhook", config)
+
+
+def test_files_go_with_a_reply_where_they_are_looked_for(peer: Peer) -> None:
+    picture = Attachment("label.png", "image/png", 3, b"\x89PN")
+    with_files = connector(peer, reply_files=True)
+    assert with_files.sends_files
+    assert not connector(peer).sends_files
+    with_files.send(replace(reply(), attachments=(picture,)))
+    assert peer.taken["reply-1"]["data"]["attachments"] == [
+        {"name": "label.png", "content_type": "image/png", "size": 3, "content": "iVBO"}
+    ]
+    with pytest.raises(Refused, match="not here"):
+        with_files.send(replace(reply(), attachments=(replace(picture, content=None),)))
+
+
+def test_statuses_and_tags_are_pushed_where_they_are_wanted(peer: Peer) -> None:
+    told = connector(peer, push_changes=True)
+    assert told.annotates
+    for _ in range(2):
+        assert told.annotate("order-1881", status="solved", add_tags=("late",)) is None
+    # Each is one of its own: what changes back and forth is not the same again.
+    assert len(peer.taken) == 2
+    for pushed in peer.taken.values():
+        assert pushed["type"] == "thread.changed"
+        assert pushed["data"] == {
+            "thread": "order-1881",
+            "status": "solved",
+            "add_tags": ["late"],
+            "remove_tags": [],
+        }
+    silent = connector(peer)
+    assert not silent.annotates
+    with pytest.raises(Refused):
+        silent.annotate("order-1881", status="solved")
+    with pytest.raises(ValidationError, match="reply_url"):
+        WebhookConfig.model_validate({"push_changes": True})
