@@ -12,10 +12,12 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from hub.accounts.models import User
+from hub.assignment.queries import offer_views
 from hub.channels.queries import list_notices
 from hub.clock import utcnow
 from hub.conversations.models import Conversation, Promise
 from hub.inbox.models import Reject
+from hub.policies.service import active_policy
 from hub.runtime import Hub
 from hub.staffing.queries import warning_of
 from hub.web.render import CONTENT_SECURITY_POLICY, render
@@ -35,6 +37,8 @@ def page(
         .outerjoin(Promise, Promise.id == Conversation.promise_id)
         .where(Conversation.reply_by.is_not(None))
     ).one()
+    if active_policy(session).policy.assignment.mode == "push":
+        context["offers"] = offer_views(session, user.id, now)
     rejects = session.scalar(select(func.count()).select_from(Reject))
     return bare_page(
         request,
@@ -79,13 +83,13 @@ def toast(
     request: Request, text: str, kind: str = "good", undo: tuple[str, Mapping[str, str]] | None = None
 ) -> None:
     """Show a notice on the next page; `undo` is the action and its fields."""
-    request.session.setdefault("toasts", []).append(
-        {
-            "kind": kind,
-            "text": text,
-            "undo": {"action": undo[0], "fields": dict(undo[1])} if undo else None,
-        }
-    )
+    told = {
+        "kind": kind,
+        "text": text,
+        "undo": {"action": undo[0], "fields": dict(undo[1])} if undo else None,
+    }
+    # Set anew: what is changed within it is not stored.
+    request.session["toasts"] = [*request.session.get("toasts", []), told]
 
 
 def back(request: Request) -> str:

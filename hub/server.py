@@ -23,6 +23,8 @@ from hub import __version__
 from hub.accounts import pages as account_pages
 from hub.accounts.models import User
 from hub.accounts.service import heartbeat, needs_heartbeat
+from hub.assignment import api as assignment_api
+from hub.assignment import pages as assignment_pages
 from hub.channels import api as channels_api
 from hub.channels import metrics as channel_metrics
 from hub.channels import pages as channel_pages
@@ -114,6 +116,7 @@ def create_app(
     for api in (
         queue_api,
         policies_api,
+        assignment_api,
         conversations_api,
         customers_api,
         explaining_api,
@@ -128,6 +131,7 @@ def create_app(
     for pages in (
         account_pages,
         queue_pages,
+        assignment_pages,
         conversation_pages,
         customer_pages,
         explaining_pages,

@@ -11,7 +11,7 @@ from pydantic import BaseModel, Field
 from routing.conditions import Condition
 from routing.located_yaml import Path
 from routing.policy_fields import STRICT, Duration, Name
-from routing.policy_problems import no_such
+from routing.policy_problems import condition_problems, no_such
 
 if TYPE_CHECKING:
     from routing.policy import Policy
@@ -108,9 +108,8 @@ def contradictions(policy: Policy) -> Iterator[tuple[Path, str]]:
         seen.add(rule.name)
         if rule.when is None and index < len(assignment.needs) - 1:
             yield path, "has no conditions, so that no rule after it is ever used"
-        for _, tier in rule.when.compared_with("customer.tier") if rule.when else ():
-            if tier not in policy.tiers:
-                yield (*path, "when"), no_such("tier", tier, policy.tiers)
+        for message in condition_problems(rule.when, policy) if rule.when else ():
+            yield (*path, "when"), message
         if rule.team is not None and rule.team not in policy.teams:
             yield (*path, "team"), no_such("team", rule.team, policy.teams)
         for field, skills in (("skills", rule.skills), ("additional_skills", rule.additional_skills)):

@@ -7,6 +7,7 @@ from typing import Annotated
 from fastapi import APIRouter, Form, Request, Response
 
 from hub.accounts.service import heartbeat, set_away, sign_in
+from hub.assignment.service import go_away
 from hub.clock import utcnow
 from hub.errors import Unauthorized
 from hub.http import HubDep, PageUser, SessionDep, hub_of
@@ -60,7 +61,7 @@ def sign_out(request: Request) -> Response:
 def presence(
     request: Request, session: SessionDep, user: PageUser, presence: Annotated[str, Form()]
 ) -> Response:
-    set_away(session, user.id, presence == "away", utcnow())
+    go_away(session, user, presence == "away", utcnow())
     return go(back(request))
 
 

@@ -8,12 +8,13 @@ offer that ran out, a need that relaxes and the heads of lanes are each found by
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 
 from sqlalchemy import bindparam, select, update
 from sqlalchemy.orm import Session
 
-from hub.assignment.agents import load_agents
+from hub.assignment.agents import load_agents, units_in_hand
 from hub.assignment.lanes import (
     HELD,
     Head,
@@ -77,15 +78,15 @@ def pass_offers(session: Session, now: datetime) -> int:
 def hand_out(session: Session, active: ActivePolicy, now: datetime) -> int:
     """Offer what can be offered, the earliest `reply_by` first; how much. One transaction at a time does it.
 
-    Agents are locked, so that what they have in hand is what is counted; conversations that somebody else
-    holds are passed over, and whoever holds them asks for another round.
+    Agents with room are locked, so that what they have in hand is what is counted; conversations that
+    somebody else holds are passed over, and whoever holds them asks for another round.
     """
     take_turns(session, "assign")
     policy = active.policy
-    agents = load_agents(session, policy, now, lock=True)
+    agents = _lock_agents(session, policy, now)
     refused = refusals(session, policy, now)
     given = 0
-    while with_room := [agent for agent in agents if agent.free >= 1]:
+    while with_room := [agent for agent in agents if agent.online and agent.free >= 1]:
         found = _reachable(session, with_room, len(refused))
         waiting = _lock(session, found, refused)
         decided = assign(waiting, agents, policy.assignment.choose)
@@ -93,10 +94,33 @@ def hand_out(session: Session, active: ActivePolicy, now: datetime) -> int:
             break
         _store(session, decided, {each.id: each.needs.lane for each in waiting}, active, now)
         given += len(decided)
-        agents = load_agents(session, policy, now, ids=[agent.id for agent in agents])
+        agents = _counted_anew(session, agents, decided, now)
     if given:
         nudge(session, "plan")
     return given
+
+
+def _lock_agents(session: Session, policy: Policy, now: datetime) -> list[Agent]:
+    """Who is online, those with room locked. The others get nothing, but it may have been their turn."""
+    everybody = load_agents(session, policy, now)
+    with_room = [agent.id for agent in everybody if agent.free >= 1]
+    locked = load_agents(session, policy, now, ids=with_room, lock=True)
+    return [*locked, *(replace(each, online=False) for each in everybody if each.free < 1)]
+
+
+def _counted_anew(
+    session: Session, agents: Sequence[Agent], decided: Sequence[Given], now: datetime
+) -> list[Agent]:
+    used = units_in_hand(session, [agent.id for agent in agents])
+    given = {each.agent_id for each in decided}
+    return [
+        replace(
+            agent,
+            used=used.get(agent.id, 0),
+            last_assigned_at=now if agent.id in given else agent.last_assigned_at,
+        )
+        for agent in agents
+    ]
 
 
 def _something_passes(session: Session, policy: Policy, now: datetime) -> bool:

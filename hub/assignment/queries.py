@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any, Literal
 
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session, joinedload
@@ -13,6 +14,7 @@ from hub.accounts.models import User
 from hub.assignment.agents import ANSWERING, load_agents
 from hub.assignment.models import Assignment
 from hub.conversations.models import Conversation
+from hub.errors import NotFound
 from hub.policies.service import active_policy
 from routing.assignment import Agent, Needs, needs_of_lane, why_not
 
@@ -27,7 +29,7 @@ class AgentRow:
     offered: int
 
     @property
-    def presence(self) -> str:
+    def presence(self) -> Literal["online", "away", "offline"]:
         """`online`, `away` (they said so) or `offline` (not seen lately)."""
         return "online" if self.agent.online else "away" if self.user.away else "offline"
 
@@ -40,10 +42,12 @@ class Candidate:
     why_not: Sequence[str]
 
 
-def list_agents(session: Session, now: datetime) -> list[AgentRow]:
-    """Everybody who answers and may sign in: those online first, by name."""
+def list_agents(session: Session, now: datetime, *, also: User | None = None) -> list[AgentRow]:
+    """Everybody who answers and may sign in: those online first, by name; and `also` whoever they are."""
     policy = active_policy(session).policy
-    users = _who_answer(session)
+    users = [*_who_answer(session)]
+    if also is not None and also not in users:
+        users.append(also)
     agents = {each.id: each for each in load_agents(session, policy, now, ids=[user.id for user in users])}
     counts = {
         owner_id: (conversations, offered)
@@ -69,11 +73,19 @@ def candidates(session: Session, conversation: Conversation, now: datetime) -> l
     return sorted(found, key=lambda each: (bool(each.why_not), each.user.name.casefold(), each.user.id))
 
 
-def offers_of(session: Session, user_id: int, now: datetime) -> Sequence[Assignment]:
+def find_agent(session: Session, user_id: int) -> User:
+    """A user by id. Raises: NotFound."""
+    user = session.get(User, user_id)
+    if user is None:
+        raise NotFound(f"no user {user_id}")
+    return user
+
+
+def offer_views(session: Session, user_id: int, now: datetime) -> list[dict[str, Any]]:
     """What is offered to somebody and can still be accepted, the one that runs out first at the top."""
-    return session.scalars(
-        select(Assignment)
-        .join(Conversation, Conversation.id == Assignment.conversation_id)
+    rows = session.execute(
+        select(Conversation, Assignment)
+        .join(Assignment, Assignment.conversation_id == Conversation.id)
         .where(
             Conversation.owner_id == user_id,
             Conversation.owner_id.is_not(None),
@@ -81,18 +93,39 @@ def offers_of(session: Session, user_id: int, now: datetime) -> Sequence[Assignm
             Conversation.accept_by > now,
             Assignment.ended_at.is_(None),
         )
+        .options(
+            joinedload(Conversation.customer),
+            joinedload(Conversation.channel),
+            joinedload(Conversation.newest_message),
+        )
         .order_by(Conversation.accept_by, Conversation.id)
     ).all()
+    return [
+        {
+            "id": conversation.id,
+            "url": f"/conversations/{conversation.id}",
+            "customer": conversation.customer,
+            "channel": conversation.channel,
+            "preview": " ".join(conversation.newest_message.body[:400].split())[:200]
+            if conversation.newest_message
+            else "",
+            "reply_by": conversation.reply_by,
+            "accept_by": conversation.accept_by,
+            "reasons": assignment.reasons,
+        }
+        for conversation, assignment in rows
+    ]
 
 
-def history(session: Session, conversation_id: int) -> Sequence[Assignment]:
+def history(session: Session, conversation_id: int) -> list[Assignment]:
     """Who has had a conversation, the newest first."""
-    return session.scalars(
+    found = session.scalars(
         select(Assignment)
         .where(Assignment.conversation_id == conversation_id)
         .options(joinedload(Assignment.user), joinedload(Assignment.by))
         .order_by(Assignment.id.desc())
-    ).all()
+    )
+    return list(found)
 
 
 def needs_in_words(conversation: Conversation) -> list[str]:

@@ -91,7 +91,8 @@ def go_away(session: Session, user: User, away: bool, now: datetime) -> None:
         select(Conversation)
         .where(Conversation.owner_id == user.id, Conversation.accept_by.is_not(None))
         .order_by(Conversation.id)
-        .with_for_update(of=Conversation)
+        # What somebody holds is being decided on; if it is still an offer then, it runs out.
+        .with_for_update(of=Conversation, skip_locked=True)
     ).all()
     for conversation in offered:
         disown(session, conversation, now, "away")

@@ -39,6 +39,7 @@ def register(app: typer.Typer) -> None:
     group = typer.Typer(help="Who may sign in, and the API tokens of programs.", no_args_is_help=True)
     group.command("list")(list_users)
     group.command("add")(add)
+    group.command("abilities")(abilities)
     group.command("password")(password)
     group.command("disable")(disable)
     group.command("enable")(enable)
@@ -48,7 +49,7 @@ def register(app: typer.Typer) -> None:
 
 
 def list_users(as_json: JsonOption = False) -> None:
-    """List who may sign in, and the names of their tokens."""
+    """List who may sign in, their teams and skills, and the names of their tokens."""
     from hub.accounts.service import all_users, live_tokens
 
     with opened() as hub, hub.database.reading() as session:
@@ -59,12 +60,14 @@ def list_users(as_json: JsonOption = False) -> None:
     elif not users:
         say("Nobody may sign in yet: hub users add EMAIL --name NAME --role admin")
     else:
-        columns = ("email", "name", "role", "last seen", "tokens", "")
+        columns = ("email", "name", "role", "teams", "skills", "last seen", "tokens", "")
         rows = [
             (
                 user["email"],
                 user["name"],
                 user["role"],
+                ", ".join(user["teams"]) or "–",
+                ", ".join(f"{name} {level}" for name, level in user["skills"].items()) or "–",
                 local(user["seen_at"]),
                 ", ".join(each["name"] for each in user["tokens"]) or "–",
                 "disabled" if user["disabled_at"] else "away" if user["away"] else "",
@@ -99,6 +102,54 @@ def add(
     say(f"{shown['email']} may sign in as {role} on {hub.settings.public_url}.")
     if generate:
         write(secret)
+
+
+def abilities(
+    email: EmailArgument,
+    team: Annotated[
+        list[str] | None, typer.Option(help="A team that they are of; again for each. `none` for no team.")
+    ] = None,
+    skill: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME=LEVEL", help="A skill with its level, 1 to 5; again for each. `none` for no skill."
+        ),
+    ] = None,
+    capacity: Annotated[
+        str,
+        typer.Option(metavar="UNITS", help="How much they can have in hand; `policy` as the policy says."),
+    ] = "",
+    as_json: JsonOption = False,
+) -> None:
+    """Say of which teams somebody is, what they can do, and how much at once. What is not named stays."""
+    from hub.accounts.service import find_user
+    from hub.assignment.service import set_abilities
+
+    skills = None if skill is None else dict(_level(each) for each in skill if each != "none")
+    if capacity and capacity != "policy" and not capacity.isdigit():
+        raise fail_usage(f"--capacity {capacity}: a number of units, or policy")
+    with opened() as hub, hub.database.session() as session:
+        user = find_user(session, email)
+        set_abilities(
+            session,
+            user,
+            teams=user.teams if team is None else [each for each in team if each != "none"],
+            skills=user.skills if skills is None else skills,
+            capacity=user.capacity if not capacity else None if capacity == "policy" else int(capacity),
+        )
+        shown = _user_json(user, [])
+    if as_json:
+        write_json(shown)
+    else:
+        can = [*shown["teams"], *(f"{name} {level}" for name, level in shown["skills"].items())]
+        say(f"{shown['email']}: {', '.join(can) or 'no team and no skills'}.")
+
+
+def _level(given: str) -> tuple[str, int]:
+    name, _, level = given.rpartition("=")
+    if not name or not level.isdigit():
+        raise fail_usage(f"--skill {given}: write a name and a level, such as returns=2")
+    return name, int(level)
 
 
 def password(
@@ -198,6 +249,9 @@ def _user_json(user: User, tokens: list[ApiToken]) -> dict[str, Any]:
         "email": user.email,
         "name": user.name,
         "role": user.role,
+        "teams": user.teams,
+        "skills": user.skills,
+        "capacity": user.capacity,
         "created_at": user.created_at,
         "seen_at": user.seen_at,
         "away": user.away,

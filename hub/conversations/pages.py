@@ -13,6 +13,8 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from hub.accounts.models import User
+from hub.assignment.pages import assignment_view
+from hub.assignment.queries import history
 from hub.clock import utcnow
 from hub.conversations import attachment_pages, delivery, service
 from hub.conversations.attachments import MOST_FILES, takes_files
@@ -146,6 +148,7 @@ def conversation_page(
             for promise in thread.promises
             if promise.cancelled_at is None
         ],
+        assignment=assignment_view(session, conversation, user, history(session, conversation_id)),
         profile=profile,
     )
 

@@ -8,6 +8,7 @@ from typing import Annotated, Literal, Self
 from fastapi import APIRouter, Query
 from pydantic import BaseModel
 
+from hub.accounts.service import set_away
 from hub.clock import utcnow
 from hub.conversations.models import AnalysisRow, Conversation
 from hub.errors import NotFound
@@ -100,8 +101,13 @@ def get_queue(
 
 @router.post("/next")
 def post_next(user: ApiUser, session: SessionDep) -> QueueItem:
-    """Claim the conversation with the earliest `reply_by`; nobody else gets it. 404 where nobody waits."""
+    """Claim the conversation with the earliest `reply_by` that the policy lets you take; nobody else gets it.
+
+    Who asks is online from then on. 404 where there is none.
+    """
     now = utcnow()
+    if user.away:
+        set_away(session, user.id, False, now)
     claimed = claim_next(session, user.id, now)
     if claimed is None:
         raise NotFound("nobody is waiting")

@@ -7,8 +7,10 @@ from urllib.parse import urlencode
 
 from fastapi import APIRouter, Query, Request, Response
 from sqlalchemy import select
+from sqlalchemy.orm import Session
 
 from hub.accounts.models import User
+from hub.accounts.service import set_away
 from hub.channels.models import Channel
 from hub.clock import utcnow
 from hub.http import PageUser, SessionDep
@@ -65,11 +67,21 @@ def queue_page(
 
 @router.post("/queue/next")
 def take_next(request: Request, session: SessionDep, user: PageUser) -> Response:
-    claimed = claim_next(session, user.id, utcnow())
+    now = utcnow()
+    # Who asks for work is there for it.
+    if user.away:
+        set_away(session, user.id, False, now)
+    claimed = claim_next(session, user.id, now)
     if claimed is None:
-        toast(request, "Nobody is waiting for an answer that is not taken already.", "info")
+        toast(request, _nothing(session), "info")
         return go("/queue")
     return go(f"/conversations/{claimed}")
+
+
+def _nothing(session: Session) -> str:
+    if active_policy(session).policy.assigns_freely:
+        return "Nobody is waiting for an answer that is not taken already."
+    return "Nobody is waiting whom you can answer now: by team, by skill, and by what you have in hand."
 
 
 def row_view(row: QueueRow, me: User) -> dict[str, Any]:

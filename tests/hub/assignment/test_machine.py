@@ -50,7 +50,9 @@ class Floor(RuleBasedStateMachine):
         self.now: datetime = NOW
         self.active = rule_by(self.session, mode=self.mode)
         self.channels = {
-            name: factories.channel(self.session, name, kind="mail" if name == "post" else "social")
+            name: factories.channel(
+                self.session, name, kind="mail" if name == "post" else "social", network="net"
+            )
             for name in ("chirp", "french", "post")
         }
         self.people: list[User] = [

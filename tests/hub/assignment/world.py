@@ -111,15 +111,20 @@ def passed_over(session: Session, policy: Policy, now: datetime) -> list[tuple[i
     """Each conversation that nobody has, with an agent who is eligible for it: all pairs are tried."""
     agents = load_agents(session, policy, now)
     refused = refusals(session, policy, now)
+    eligible: dict[str, set[int]] = {}
     found = []
-    for each in session.scalars(
-        select(Conversation).where(Conversation.reply_by.is_not(None), Conversation.owner_id.is_(None))
+    for row in session.execute(
+        select(Conversation.id, Conversation.lane, Conversation.held_until, Conversation.known_by_id).where(
+            Conversation.reply_by.is_not(None), Conversation.owner_id.is_(None)
+        )
     ):
-        for candidate in agents:
-            kept = each.held_until is not None and each.known_by_id != candidate.id
-            asked = candidate.id in refused.get(each.id, ())
-            if not kept and not asked and is_eligible(candidate, needs_of_lane(each.lane)):
-                found.append((each.id, candidate.id))
+        if row.lane not in eligible:
+            needs = needs_of_lane(row.lane)
+            eligible[row.lane] = {each.id for each in agents if is_eligible(each, needs)}
+        free = eligible[row.lane] - refused.get(row.id, set())
+        if row.held_until is not None:
+            free &= {row.known_by_id}
+        found += [(row.id, each) for each in sorted(free)]
     return found
 
 

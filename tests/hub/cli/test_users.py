@@ -1,10 +1,13 @@
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from hub.accounts.service import sign_in, user_of_token
 from hub.errors import Unauthorized
 from hub.runtime import Hub
+from tests.hub.assignment.world import policy_text
 from tests.hub.cli.conftest import Cli
 
 EMAIL = "anna@brand.example"
@@ -72,3 +75,18 @@ def test_without_a_terminal_nobody_is_asked(cli: Cli) -> None:
 def test_nobody_yet_is_said_so(cli: Cli) -> None:
     assert "Nobody may sign in yet" in cli("users", "list").stderr
     assert cli.json("users", "list") == []
+
+
+@pytest.mark.usefixtures("anna")
+def test_teams_and_skills_are_those_of_the_policy(cli: Cli, tmp_path: Path) -> None:
+    told = cli.problem("users", "abilities", EMAIL, "--team", "service")
+    assert told == "no team 'service'; known are none: name them in the policy, under teams"
+    (tmp_path / "var" / "policy.yaml").write_text(policy_text())
+    can = ("--team", "service", "--skill", "returns=3", "--skill", "french=1", "--capacity", "5")
+    made = cli.json("users", "abilities", EMAIL, *can)
+    assert (made["teams"], made["skills"], made["capacity"]) == (["service"], {"french": 1, "returns": 3}, 5)
+    assert cli.json("users", "abilities", EMAIL, "--skill", "none", "--capacity", "policy")["skills"] == {}
+    (listed,) = cli.json("users", "list")
+    assert (listed["teams"], listed["capacity"]) == (["service"], None)
+    for wrong in ("returns", "=3", "returns=lots"):
+        assert f"--skill {wrong}" in cli("users", "abilities", EMAIL, "--skill", wrong, status=2).output

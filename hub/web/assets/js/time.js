@@ -27,8 +27,15 @@ const styles = {
   wake: (at) => (sameDay(at) ? clock : weekdayClock).format(at),
   ago: (at) => (now() - at < 60_000 ? "just now" : `${short((now() - at) / 1000)} ago`),
   since: (at) => words((now() - at) / 1000),
+  left: (at) => left(at - now()),
   until: (at) => (at >= now() ? `in ${words((at - now()) / 1000)}` : `${words((now() - at) / 1000)} ago`),
 };
+
+// What is left of minutes, by the second.
+function left(ms) {
+  const seconds = Math.max(0, Math.ceil(ms / 1000));
+  return `${Math.floor(seconds / 60)}:${String(seconds % 60).padStart(2, "0")}`;
+}
 
 function put(element, text) {
   if (element.textContent !== text) element.textContent = text;
@@ -62,6 +69,9 @@ function refresh(root = document) {
 
 refresh();
 setInterval(refresh, 5_000);
+setInterval(() => {
+  for (const element of document.querySelectorAll('time[data-when="left"]')) put(element, left(Date.parse(element.dateTime) - now()));
+}, 1_000);
 document.addEventListener("htmx:afterSwap", () => refresh());
 document.addEventListener("htmx:oobAfterSwap", () => refresh());
 document.addEventListener("visibilitychange", () => document.hidden || refresh());
