@@ -23,6 +23,7 @@ from hub.policies.models import PolicyActivation, PolicyVersion
 from hub.queue.models import Decision, PlanSummary
 from hub.staffing.models import Foresight
 from hub.tickets.models import Ticket
+from hub.warnings.models import PromiseWarning
 
 __all__ = [
     "AnalysisRow",
@@ -50,6 +51,7 @@ __all__ = [
     "PolicyActivation",
     "PolicyVersion",
     "Promise",
+    "PromiseWarning",
     "Reanalysis",
     "Receipt",
     "Reject",

@@ -20,6 +20,7 @@ from hub.inbox.models import Reject
 from hub.policies.service import active_policy
 from hub.runtime import Hub
 from hub.staffing.queries import warning_of
+from hub.warnings.queries import count_unread
 from hub.web.render import CONTENT_SECURITY_POLICY, render
 
 THEMES = ("auto", "light", "dark")
@@ -52,7 +53,12 @@ def page(
         },
         nav=nav,
         notices=_notices(session, user),
-        badges={"waiting": waiting, "overdue": overdue, "rejects": rejects},
+        badges={
+            "waiting": waiting,
+            "overdue": overdue,
+            "rejects": rejects,
+            "warnings": count_unread(session, user.id),
+        },
         here=request.url.path + (f"?{request.url.query}" if request.url.query else ""),
         now=now,
         **context,

@@ -56,6 +56,8 @@ from hub.reports import pages as report_pages
 from hub.runtime import Hub
 from hub.staffing import api as staffing_api
 from hub.staffing import pages as staffing_pages
+from hub.warnings import api as warnings_api
+from hub.warnings import pages as warning_pages
 from hub.web.render import STATIC
 from hub.worker.embedded import EmbeddedWorker
 
@@ -123,6 +125,7 @@ def create_app(
         learning_api,
         listening_api,
         reports_api,
+        warnings_api,
         staffing_api,
         channels_api,
         inbox_api,
@@ -139,6 +142,7 @@ def create_app(
         policy_pages,
         listening_pages,
         report_pages,
+        warning_pages,
         staffing_pages,
         channel_pages,
         channel_setup_pages,

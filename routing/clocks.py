@@ -6,19 +6,19 @@ Messages may arrive out of order. Two rules keep the clocks honest:
   before it and comes in after it has been read by nobody: it waits, since it was written.
 - A reply written elsewhere, in the vendor's own pages, answers what the vendor showed by then: every
   customer message written before it, also one that reaches us later.
+
+What follows for promises and measured times is in `routing.promises`.
 """
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Literal
+from typing import NamedTuple
 
-from routing.calendars import Calendar
 from routing.types import Metric, Status
 
-_PAUSED: frozenset[Status] = frozenset({"pending", "on_hold", "snoozed", "solved"})
+_RESTING: frozenset[Status] = frozenset({"pending", "on_hold", "snoozed", "solved"})
 
 
 class FollowUpNeeded(Exception):
@@ -29,13 +29,21 @@ class NotAllowed(ValueError):
     """A conversation cannot go from its status to the one that was asked for; the message says why."""
 
 
+class StatusChange(NamedTuple):
+    """From `at` on the conversation had this status, until the next change."""
+
+    status: Status
+    at: datetime
+
+
 @dataclass(frozen=True, slots=True)
 class ConversationState:
     """What the clocks know of a conversation.
 
     `waiting_since` is when the oldest unanswered customer message was written, None where nobody waits.
-    `last_incoming_at` is when the newest customer message was written. `answered_until`: customer messages
-    written up to then were answered elsewhere, whenever they reach us.
+    `last_incoming_at` is when the newest customer message was written, `last_replied_at` the newest public
+    reply by a person. `answered_until`: customer messages written up to then were answered elsewhere,
+    whenever they reach us. `history` begins with the first customer message, in the order of time.
     """
 
     status: Status = "new"
@@ -44,6 +52,8 @@ class ConversationState:
     last_incoming_at: datetime | None = None
     answered_until: datetime | None = None
     snoozed_until: datetime | None = None
+    last_replied_at: datetime | None = None
+    history: tuple[StatusChange, ...] = ()
 
     @property
     def metric(self) -> Metric:
@@ -80,30 +90,40 @@ def take_message(
 def _take_customer_message(state: ConversationState, sent_at: datetime) -> ConversationState:
     newest = sent_at if state.last_incoming_at is None else max(state.last_incoming_at, sent_at)
     if state.answered_until is not None and sent_at <= state.answered_until:
-        first = state.first_replied_at or state.answered_until
-        return replace(state, last_incoming_at=newest, first_replied_at=first)
+        return replace(
+            state,
+            last_incoming_at=newest,
+            first_replied_at=state.first_replied_at or state.answered_until,
+            last_replied_at=state.last_replied_at or state.answered_until,
+            history=_since(state, sent_at),
+        )
     if state.status == "closed":
         raise FollowUpNeeded
+    history = _since(state, sent_at)
+    status: Status = "open" if state.status in _RESTING else state.status
     return replace(
         state,
-        status="open" if state.status in _PAUSED else state.status,
+        status=status,
         waiting_since=sent_at if state.waiting_since is None else min(state.waiting_since, sent_at),
         last_incoming_at=newest,
         snoozed_until=None,
+        history=changed(history, status, sent_at),
     )
 
 
 def _take_reply(state: ConversationState, sent_at: datetime, elsewhere: bool) -> ConversationState:
     status: Status = "open" if state.status == "new" else state.status
-    first = state.first_replied_at
+    first, last = state.first_replied_at, state.last_replied_at
     if state.last_incoming_at is not None:
         first = sent_at if first is None else min(first, sent_at)
+        last = sent_at if last is None else max(last, sent_at)
     waiting_since, answered_until = None, state.answered_until
     if elsewhere:
         answered_until = sent_at if answered_until is None else max(answered_until, sent_at)
         if state.waiting_since is not None and state.last_incoming_at is not None:
             if sent_at < state.waiting_since:
                 first, waiting_since = state.first_replied_at, state.waiting_since
+                last = last if first is not None else None
             elif sent_at < state.last_incoming_at:
                 # Of the messages after the reply only the newest is known; mostly it is the only one.
                 waiting_since = state.last_incoming_at
@@ -112,8 +132,25 @@ def _take_reply(state: ConversationState, sent_at: datetime, elsewhere: bool) ->
         status=status,
         waiting_since=waiting_since,
         first_replied_at=first,
+        last_replied_at=last,
         answered_until=answered_until,
+        history=changed(state.history, status, sent_at),
     )
+
+
+def _since(state: ConversationState, sent_at: datetime) -> tuple[StatusChange, ...]:
+    """The history with a customer message in it, which may be older than what we knew."""
+    if not state.history:
+        return (StatusChange(state.status, sent_at),)
+    first, *rest = state.history
+    return (StatusChange(first.status, min(first.at, sent_at)), *rest)
+
+
+def changed(history: tuple[StatusChange, ...], status: Status, at: datetime) -> tuple[StatusChange, ...]:
+    """The history with a status from `at` on, or from when the one before it began; empty where it is."""
+    if not history or history[-1].status == status:
+        return history
+    return (*history, StatusChange(status, max(at, history[-1].at)))
 
 
 def set_status(
@@ -131,45 +168,5 @@ def set_status(
         status=status,
         waiting_since=None if status in ("solved", "closed") else state.waiting_since,
         snoozed_until=snoozed_until if status == "snoozed" else None,
-    )
-
-
-@dataclass(frozen=True, slots=True)
-class Settlement:
-    """How a promise stands. `breached_at` is `due_at` once that has passed without an answer.
-
-    `late_by_seconds` counts in the promise's calendar; so does `used`, the share of the target that is spent
-    (over 1 where it is late).
-    """
-
-    outcome: Literal["running", "met", "breached"]
-    met_at: datetime | None
-    breached_at: datetime | None
-    late_by_seconds: int
-    used: float
-
-
-def settle(
-    due_at: datetime,
-    target_seconds: int,
-    calendar: Calendar,
-    *,
-    now: datetime,
-    met_at: datetime | None = None,
-) -> Settlement:
-    """Whether a promise is kept: the one definition behind badge, alert and report.
-
-    An answer at `due_at` is in time. A late answer is a breach that has ended: `met_at` and `breached_at` are
-    both set. For a wait that ended without an answer, `now` is when it ended.
-    """
-    at = now if met_at is None else met_at
-    late = at > due_at
-    late_by = calendar.elapsed(due_at, at).total_seconds()
-    left = calendar.elapsed(at, due_at).total_seconds()
-    return Settlement(
-        outcome="breached" if late else "running" if met_at is None else "met",
-        met_at=met_at,
-        breached_at=due_at if late else None,
-        late_by_seconds=math.ceil(late_by),
-        used=max(0.0, 1 + (late_by - left) / target_seconds),
+        history=changed(state.history, status, now),
     )

@@ -20,7 +20,7 @@ from pydantic import (
     WithJsonSchema,
 )
 
-from routing import assignment_rules
+from routing import assignment_rules, warnings
 from routing.assignment_rules import Assignment, Capacity
 from routing.calendars import Calendar, HolidaySource, Interval
 from routing.conditions import Condition
@@ -30,6 +30,7 @@ from routing.policy_problems import contradictions, field_problems
 from routing.promise_rules import ALWAYS, Rule
 from routing.query import parse_query
 from routing.types import Metric
+from routing.warnings import WarningStep
 from routing.weight_rules import Weights
 from sentiment.types import IntentLabel
 
@@ -204,6 +205,8 @@ class Policy(_Part):
     """How much an agent has in hand at once; without it there is no limit."""
     assignment: Assignment = Assignment()
     second_promise: SecondPromise = SecondPromise()
+    warnings: tuple[WarningStep, ...] = ()
+    """When somebody is told that a promise is about to break, or has broken."""
 
     @property
     def assigns_freely(self) -> bool:
@@ -275,7 +278,11 @@ def read_policy(text: str) -> Policy:
         except ValidationError as error:
             problems += field_problems(error, document, policy_schema())
         else:
-            found = (*contradictions(policy), *assignment_rules.contradictions(policy))
+            found = (
+                *contradictions(policy),
+                *assignment_rules.contradictions(policy),
+                *warnings.contradictions(policy.warnings, (*policy.calendars, ALWAYS)),
+            )
             problems += [document.problem(path, message) for path, message in found]
             if not problems:
                 return policy

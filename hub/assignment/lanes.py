@@ -63,8 +63,10 @@ def set_lanes(
         return
     knowing = _who_know(session, [conversation for conversation, _ in placed], policy, now)
     for conversation, facts in placed:
-        assert conversation.waiting_since is not None
-        needed = demand(facts, conversation.waiting_since, policy, now, team=conversation.sent_to_team)
+        assert conversation.promise is not None
+        # Where an update is owed nobody waits, but since the last one time has passed.
+        since = conversation.waiting_since or conversation.promise.started_at
+        needed = demand(facts, since, policy, now, team=conversation.sent_to_team)
         relaxed = needed.relaxed.lane if needed.relaxed else None
         _set(
             conversation,
@@ -79,7 +81,7 @@ def set_lanes(
         conversation.known_by_id = agent.id if agent else None
         conversation.held_until = None
         if known and agent and conversation.owner_id is None and agent.online:
-            until = conversation.waiting_since + known.hold
+            until = since + known.hold
             if until > now and can_answer(agent, needed.needs):
                 conversation.held_until = until
 

@@ -154,6 +154,7 @@ class PromiseOut(BaseModel):
     due_at: datetime
     met_at: datetime | None
     breached_at: datetime | None
+    paused_at: datetime | None
     cancelled_at: datetime | None
     late_by_seconds: int | None
 

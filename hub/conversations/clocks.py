@@ -1,4 +1,4 @@
-"""The clocks of a stored conversation: what `routing.clocks` decides, with the promises it settles."""
+"""The clocks of a stored conversation: what `routing.clocks` decides, with the replies it settles."""
 
 from __future__ import annotations
 
@@ -9,10 +9,13 @@ from sqlalchemy import ColumnElement, func, select
 from sqlalchemy.orm import Session
 
 from hub.conversations.models import Conversation, Message, Promise
+from hub.conversations.promises import close
+from hub.conversations.state import become, history_of, state_of, store_state
 from hub.errors import Conflict
 from hub.policies.service import active_policy
 from routing import clocks
-from routing.clocks import ConversationState, NotAllowed
+from routing.clocks import NotAllowed
+from routing.promises import REPLIES
 from routing.types import Status
 
 
@@ -37,9 +40,8 @@ def message_came(
         elsewhere=message.user_id is None if elsewhere is None else elsewhere,
     )
     if message.direction == "outgoing" and after.waiting_since != conversation.waiting_since:
-        _settle(session, conversation.promise, now, reply=message)
-        conversation.promise = None
-    _store(conversation, after, now)
+        _settle_reply(session, conversation, now, reply=message)
+    store_state(conversation, after, now)
 
 
 def change_status(
@@ -56,13 +58,12 @@ def change_status(
     except NotAllowed as error:
         raise Conflict(str(error)) from None
     if before.waiting_since is not None and after.waiting_since is None:
-        _settle(session, conversation.promise, now)
-        conversation.promise = None
+        _settle_reply(session, conversation, now)
     solved_at = conversation.solved_at
-    _store(conversation, after, now)
+    store_state(conversation, after, now)
     if before.status == "solved" and status not in ("solved", "closed") and solved_at is not None:
         _resume(session, conversation, Promise.cancelled_at == solved_at, now)
-        conversation.status = status
+        become(conversation, cast("Status", status), now)
 
 
 def message_taken_back(session: Session, conversation: Conversation, now: datetime) -> None:
@@ -73,25 +74,25 @@ def message_taken_back(session: Session, conversation: Conversation, now: dateti
     if since is not None:
         conversation.waiting_since = since
         return
-    _settle(session, conversation.promise, now)
-    conversation.promise = None
+    _settle_reply(session, conversation, now)
     conversation.waiting_since = None
     if conversation.status in ("new", "open"):
         # There is nothing to do but to wait whether they write again.
-        conversation.status = "pending"
+        become(conversation, "pending", now)
 
 
 def reply_failed(session: Session, conversation: Conversation, message: Message, now: datetime) -> None:
     """The customer never got this answer: the wait goes on from where it began, back in the queue."""
     if conversation.status == "closed":
         return
+    conversation.last_replied_at = _last_reply(session, conversation)
     promise = session.scalar(select(Promise).where(Promise.reply_id == message.id))
     other = _other_reply(session, message) if promise is not None else None
     if promise is not None and other is not None:
         # What was written after it did arrive, or still may.
         _settle(session, promise, now, reply=other)
         return
-    conversation.status = "open"
+    become(conversation, "open", now)
     conversation.snoozed_until = None
     _resume(session, conversation, Promise.reply_id == message.id, now)
 
@@ -121,17 +122,19 @@ def _other_reply(session: Session, failed: Message) -> Message | None:
 def _resume(session: Session, conversation: Conversation, which: ColumnElement[bool], now: datetime) -> None:
     promise = session.scalar(
         select(Promise)
-        .where(Promise.conversation_id == conversation.id, which)
+        .where(Promise.conversation_id == conversation.id, Promise.metric.in_(REPLIES), which)
         .order_by(Promise.id.desc())
         .limit(1)
     )
     if promise is None:
         return
-    if conversation.promise is not None and conversation.promise is not promise:
+    later = _owed_reply(session, conversation)
+    if later is not None and later is not promise:
         # What the customer wrote since belongs to the wait that goes on.
-        session.delete(conversation.promise)
+        if conversation.promise is later:
+            conversation.promise = None
+        session.delete(later)
     promise.reopen()
-    conversation.promise = promise
     conversation.waiting_since = promise.started_at
     if promise.metric == "first_reply_time":
         conversation.first_replied_at = None
@@ -168,43 +171,43 @@ def _oldest_unanswered(session: Session, conversation: Conversation, since: date
     )
 
 
-def _settle(
-    session: Session, promise: Promise | None, now: datetime, *, reply: Message | None = None
+def _owed_reply(session: Session, conversation: Conversation) -> Promise | None:
+    """The reply that is owed, if one is promised."""
+    return session.scalar(
+        select(Promise).where(
+            Promise.conversation_id == conversation.id,
+            Promise.metric.in_(REPLIES),
+            Promise.met_at.is_(None),
+            Promise.cancelled_at.is_(None),
+        )
+    )
+
+
+def _last_reply(session: Session, conversation: Conversation) -> datetime | None:
+    """When a person last answered in public, of what did not fail; None before the customer first wrote."""
+    if not conversation.history:
+        return None
+    return session.scalar(
+        select(func.max(Message.sent_at)).where(
+            Message.conversation_id == conversation.id,
+            Message.direction == "outgoing",
+            Message.private.is_(False),
+            Message.automatic.is_(False),
+            Message.delivery != "failed",
+            Message.sent_at >= history_of(conversation)[0].at,
+        )
+    )
+
+
+def _settle_reply(
+    session: Session, conversation: Conversation, now: datetime, *, reply: Message | None = None
 ) -> None:
-    if promise is None:
-        return
-    settled = clocks.settle(
-        promise.due_at,
-        promise.target_seconds,
-        active_policy(session).policy.calendar_of(promise.policy),
-        now=now,
-        met_at=reply.sent_at if reply else None,
-    )
-    promise.met_at = settled.met_at
-    promise.breached_at = settled.breached_at
-    promise.late_by_seconds = settled.late_by_seconds if settled.breached_at else None
+    promise = _owed_reply(session, conversation)
+    if promise is not None:
+        _settle(session, promise, now, reply=reply)
+    conversation.promise = None
+
+
+def _settle(session: Session, promise: Promise, now: datetime, *, reply: Message | None = None) -> None:
+    close(promise, active_policy(session).policy, now, met_at=reply.sent_at if reply else None)
     promise.reply_id = reply.id if reply else None
-    promise.cancelled_at = None if reply else now
-
-
-def state_of(conversation: Conversation) -> ConversationState:
-    """What the clocks know of a stored conversation."""
-    return ConversationState(
-        status=cast("Status", conversation.status),
-        waiting_since=conversation.waiting_since,
-        first_replied_at=conversation.first_replied_at,
-        last_incoming_at=conversation.last_incoming_at,
-        answered_until=conversation.answered_until,
-        snoozed_until=conversation.snoozed_until,
-    )
-
-
-def _store(conversation: Conversation, state: ConversationState, now: datetime) -> None:
-    if state.status == "solved" and conversation.status != "solved":
-        conversation.solved_at = now
-    conversation.status = state.status
-    conversation.waiting_since = state.waiting_since
-    conversation.first_replied_at = state.first_replied_at
-    conversation.last_incoming_at = state.last_incoming_at
-    conversation.answered_until = state.answered_until
-    conversation.snoozed_until = state.snoozed_until

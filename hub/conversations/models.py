@@ -27,6 +27,7 @@ from hub.channels.models import Channel
 from hub.customers.models import Customer
 from hub.database import Base, JsonColumn, UtcDateTime
 from hub.learning.models import Correction
+from routing.types import METRICS
 
 STATUSES = ("new", "open", "pending", "on_hold", "snoozed", "solved", "closed")
 DELIVERIES = ("pending", "sending", "sent", "failed", "unknown")
@@ -64,14 +65,20 @@ class Conversation(Base):
 
     `newest_message_id` is the newest message by the customer, `promise_id` the promise that governs now;
     neither is a foreign key, since both tables point here. It stands in the queue while `reply_by` is set: it
-    waits for us, and its status is new or open. `priority` (`routing.types.Urgency`) and `tags` are given by
-    people and rules. `weight`, `reasons` and `promise` say why it stands where it stands; each change of them
-    is a row of `hub.queue.models.Decision`. `placed_for` is the customer's `changed_at` that was seen then;
-    `gave_way_at` is set while its first promise is given up. `lane` is what it takes to answer, by `needs_rule` or since it was sent
-    `sent_to_team`; from `relax_at` on `relaxed_lane`; "" where the policy asks for nothing. `load` counts for
-    its owner's capacity. `known_by_id` knows the customer, and has it kept for them while `held_until` is set;
-    `accept_by` is set while its owner has not accepted it yet. `listening`: nobody has written to the brand in it, it was only overheard; no
-    clock runs in it and no queue shows it.
+    waits for us, and its status is new or open; or an update is owed. `priority` (`routing.types.Urgency`)
+    and `tags` are given by people and rules. `weight`, `reasons` and `promise` say why it stands where it
+    stands; each change of them is a row of `hub.queue.models.Decision`. `placed_for` is the customer's
+    `changed_at` that was seen then, None once nothing is owed;
+    `gave_way_at` is set while its first promise is given up. `lane` is what it takes to answer, by
+    `needs_rule` or since it was sent `sent_to_team`; from `relax_at` on `relaxed_lane`; "" where the policy
+    asks for nothing. `load` counts for its owner's capacity. `known_by_id` knows the customer, and has it
+    kept for them while `held_until` is set; `accept_by` is set while its owner has not accepted it yet.
+    `listening`: nobody has written to the brand in it, it was only overheard; no clock runs in it and no
+    queue shows it.
+
+    `history` are its changes of status since a customer first wrote in it, each with when; the times that
+    `routing.promises.measure` reads from it are kept in seconds of the wall clock once it is solved. What was
+    merged into another conversation is closed and names it; `merged` is what it takes to part them again.
     """
 
     __tablename__ = "conversations"
@@ -117,6 +124,11 @@ class Conversation(Base):
         # Lists are either of what was written to us or of what was overheard.
         Index("ix_conversations_list", "listening", "last_message_at", "id"),
         Index("ix_conversations_updated_at", "updated_at", "id"),
+        # What was solved in a range.
+        _partial("ix_conversations_solved_at", "solved_at", where="solved_at IS NOT NULL"),
+        _partial("ix_conversations_merged_into_id", "merged_into_id", where="merged_into_id IS NOT NULL"),
+        # What a change of customer or policy may move.
+        _partial("ix_conversations_placed", "policy_version_id", "id", where="placed_for IS NOT NULL"),
     )
 
     id: Mapped[int] = mapped_column(primary_key=True)
@@ -141,6 +153,14 @@ class Conversation(Base):
     last_incoming_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     answered_until: Mapped[datetime | None] = mapped_column(UtcDateTime)
     solved_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    last_replied_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    history: Mapped[list[list[str]]] = mapped_column(JsonColumn, default=list, server_default="[]")
+    first_resolution_seconds: Mapped[int | None]
+    resolution_seconds: Mapped[int | None]
+    requester_wait_seconds: Mapped[int | None]
+    agent_work_seconds: Mapped[int | None]
+    merged_into_id: Mapped[int | None]
+    merged: Mapped[dict[str, Any] | None] = mapped_column(JsonColumn)
 
     promise_id: Mapped[int | None]
     policy_version_id: Mapped[int | None] = mapped_column(ForeignKey("policy_versions.id"))
@@ -182,24 +202,31 @@ class Conversation(Base):
 
 
 class Promise(Base):
-    """One answer owed: from the moment the customer began to wait to the moment it is due by policy.
+    """Something owed: from the moment it began to count to the moment it is due by policy.
 
     Open while neither `met_at` nor `cancelled_at` is set. `breached_at` is `due_at` once that passed
     unanswered, and stays: a late answer sets `met_at` too. `cancelled_at` is when the wait ended without an
-    answer. `reply_id` is the message that answered. `late_by_seconds` counts time of the promise's calendar.
+    answer. `reply_id` is the message that answered, where a reply was owed. `late_by_seconds` counts time of
+    the promise's calendar.
+
+    `paused_at`: its clock stands still since then, and `due_at` is when it would be due had it gone on.
+    Coming events: `asks_at`, when an update puts its conversation into the queue; `warn_at`, when the next
+    warning is due. `warned` are the steps of the policy that have been warned of.
     """
 
     __tablename__ = "promises"
     __table_args__ = (
-        CheckConstraint("metric IN ('first_reply_time', 'next_reply_time')", name="metric"),
+        CheckConstraint(f"metric IN {METRICS}", name="metric"),
         UniqueConstraint("conversation_id", "metric", "started_at"),
         _partial(
             "ix_promises_due_at",
             "due_at",
-            where="met_at IS NULL AND breached_at IS NULL AND cancelled_at IS NULL",
+            where="met_at IS NULL AND breached_at IS NULL AND cancelled_at IS NULL AND paused_at IS NULL",
         ),
         # How many begin to wait, hour by hour, is what the next hours are foretold from.
         Index("ix_promises_started_at", "started_at"),
+        _partial("ix_promises_asks_at", "asks_at", where="asks_at IS NOT NULL"),
+        _partial("ix_promises_warn_at", "warn_at", where="warn_at IS NOT NULL"),
         # Reports: what was kept, and what was broken, in a range.
         _partial("ix_promises_met_at", "met_at", where="met_at IS NOT NULL"),
         _partial("ix_promises_breached_at", "breached_at", where="breached_at IS NOT NULL"),
@@ -219,15 +246,25 @@ class Promise(Base):
     cancelled_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     late_by_seconds: Mapped[int | None]
     reply_id: Mapped[int | None] = mapped_column(index=True)
+    paused_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    asks_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    warn_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    warned: Mapped[list[str]] = mapped_column(JsonColumn, default=list, server_default="[]")
+
+    conversation: Mapped[Conversation] = relationship(foreign_keys=[conversation_id])
 
     @property
     def is_open(self) -> bool:
-        """Whether an answer is still owed."""
+        """Whether it is still owed."""
         return self.met_at is None and self.cancelled_at is None
 
     def reopen(self) -> None:
-        """Owe the answer again, as of when the customer began to wait."""
+        """Owe it again, as of when it began to count."""
         self.met_at = self.cancelled_at = self.reply_id = self.late_by_seconds = None
+
+    def end(self) -> None:
+        """No more events come of it."""
+        self.paused_at = self.asks_at = self.warn_at = None
 
 
 class Message(Base):

@@ -143,6 +143,7 @@ def conversation_page(
                 "due_at": promise.due_at,
                 "met_at": promise.met_at,
                 "breached_at": promise.breached_at,
+                "paused_at": promise.paused_at,
                 "late_by_seconds": promise.late_by_seconds or 0,
             }
             for promise in thread.promises

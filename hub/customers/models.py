@@ -6,7 +6,17 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any, Literal, get_args
 
-from sqlalchemy import CheckConstraint, ForeignKey, Index, String, UniqueConstraint
+from sqlalchemy import (
+    CheckConstraint,
+    ForeignKey,
+    Index,
+    String,
+    UniqueConstraint,
+    event,
+    false,
+    inspect,
+    text,
+)
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from hub.database import Base, JsonColumn, Money, UtcDateTime
@@ -22,7 +32,8 @@ class Customer(Base):
 
     `spend_12m` is purchases less returns of the last 365 days, in the policy's currency; it is right until
     `spend_until`, when one of them leaves the window or enters it. `changed_at` says since when their
-    conversations may stand in another place. `external_id` is the CRM's; None for somebody met in a message
+    conversations may stand in another place, and whoever sets it thereby sets `moved`, until they are placed
+    anew. `external_id` is the CRM's; None for somebody met in a message
     only.
     """
 
@@ -30,6 +41,7 @@ class Customer(Base):
     __table_args__ = (
         Index("ix_customers_spend_12m", "spend_12m", "id"),
         Index("ix_customers_name", "name", "id"),
+        Index("ix_customers_moved", "id", postgresql_where=text("moved"), sqlite_where=text("moved")),
     )
 
     id: Mapped[int] = mapped_column(primary_key=True)
@@ -45,10 +57,18 @@ class Customer(Base):
     spend_until: Mapped[datetime | None] = mapped_column(UtcDateTime, index=True)
     created_at: Mapped[datetime] = mapped_column(UtcDateTime)
     changed_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    moved: Mapped[bool] = mapped_column(default=False, server_default=false())
 
     identities: Mapped[list[CustomerIdentity]] = relationship(
         back_populates="customer", order_by="CustomerIdentity.id", passive_deletes=True
     )
+
+
+@event.listens_for(Customer.changed_at, "set")
+def _move(customer: Customer, *_: Any) -> None:
+    # Who is new has no conversation yet.
+    if inspect(customer).persistent:
+        customer.moved = True
 
 
 class CustomerIdentity(Base):

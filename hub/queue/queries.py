@@ -12,13 +12,13 @@ from sqlalchemy.orm import Session, joinedload
 
 from hub.channels.models import Channel
 from hub.conversations.models import AnalysisRow, Conversation, Message, Promise
+from hub.conversations.promises import is_running, standing
 from hub.customers.models import Customer
 from hub.customers.spend import spend_percentiles
 from hub.errors import NotFound
 from hub.paging import Page, after, page
 from hub.policies.service import active_policy
 from hub.queue.models import Decision, PlanSummary
-from routing.clocks import settle
 from routing.policy import Policy
 
 PREVIEW = 200
@@ -124,8 +124,7 @@ def queue_rows(session: Session, conversations: Sequence[Conversation], now: dat
 
 def promise_view(promise: Promise, policy: Policy, now: datetime) -> PromiseView:
     """How a promise stands now."""
-    calendar = policy.calendar_of(promise.policy)
-    settled = settle(promise.due_at, promise.target_seconds, calendar, now=now, met_at=promise.met_at)
+    settled = standing(promise, policy, now)
     return PromiseView(
         promise.metric,
         promise.policy,
@@ -133,7 +132,7 @@ def promise_view(promise: Promise, policy: Policy, now: datetime) -> PromiseView
         promise.target_seconds,
         promise.due_at,
         settled.used * promise.target_seconds,
-        promise.met_at is None and promise.cancelled_at is None and calendar.is_open(now),
+        is_running(promise, policy, now),
     )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection
 from datetime import datetime
 
 from sqlalchemy import ColumnElement, Select, Update, bindparam, or_, select, update
@@ -12,8 +12,9 @@ from hub.assignment.claiming import claim_eligible
 from hub.assignment.lanes import set_lanes
 from hub.assignment.owning import record_claim
 from hub.clock import utcnow
-from hub.conversations.clocks import state_of
 from hub.conversations.models import Conversation, Message, Promise
+from hub.conversations.promises import NOTHING, follow
+from hub.conversations.state import state_of
 from hub.customers.models import Customer
 from hub.database import Base, UtcDateTime, nudge
 from hub.policies.service import ActivePolicy, active_policy
@@ -22,39 +23,54 @@ from hub.queue.models import Decision
 from hub.runtime import Hub
 from routing import explanations
 from routing.priority import prioritise
-from routing.types import Facts, Metric, Priority
+from routing.promises import owed
+from routing.targets import promised
+from routing.types import METRICS, Facts
 
 REPLACE_BATCH = 500
+MOVED_BATCH = 100
 
 
 def place(
     session: Session, conversations: Collection[Conversation], active: ActivePolicy, now: datetime
 ) -> None:
-    """Give each conversation that waits its promise, weight and place; take the others out of the queue.
+    """Give each conversation its promises, weight and place; take those out of the queue that owe nothing.
 
-    The clock keeps what has elapsed: a promise is counted from when the customer began to wait, whatever
-    changes later.
+    The clocks keep what has elapsed: a promise is counted from when it began, whatever changes later.
     """
-    waiting = [conversation for conversation in conversations if conversation.waiting_since is not None]
-    facts_by_id = facts_of(session, waiting, active.policy, now)
-    promises = _promises(session, waiting)
+    policy = active.policy
+    metrics = {metric for rule in policy.policies for metric in METRICS if rule.targets(metric)}
+    owing = [
+        conversation
+        for conversation in conversations
+        if any(each.metric in metrics for each in owed(state_of(conversation)))
+    ]
+    facts_by_id = facts_of(session, owing, policy, now)
+    rows = _promises(session, conversations)
     placed: list[tuple[Conversation, Facts]] = []
     for conversation in conversations:
         conversation.updated_at = now
-        if conversation.waiting_since is None:
+        conversation.policy_version_id = active.version_id
+        live = bool(owed(state_of(conversation)))
+        conversation.placed_for = conversation.customer.changed_at if live else None
+        mine = rows.get(conversation.id, ())
+        if conversation.id not in facts_by_id:
+            follow(session, conversation, mine, NOTHING, active.policy, now)
             leave_queue(conversation)
             continue
         facts = facts_by_id[conversation.id]
-        priority = prioritise(facts, conversation.waiting_since, active.policy)
+        before = _outcome(conversation)
+        terms = promised(facts, active.policy)
+        serve = follow(session, conversation, mine, terms, active.policy, now)
+        promise = conversation.promise
+        if promise is None:
+            leave_queue(conversation)
+            continue
+        priority = prioritise(facts, conversation.waiting_since or now, active.policy)
         placed.append((conversation, facts))
-        promise = _promise(session, conversation, priority.metric, promises)
-        before = _outcome(conversation, promise)
-        _fill(promise, conversation, priority, now)
-        conversation.promise = promise
-        conversation.policy_version_id = active.version_id
         conversation.weight = priority.weight
         conversation.reasons = [{"factor": reason.factor, "text": reason.text} for reason in priority.reasons]
-        if _outcome(conversation, promise) != before:
+        if _outcome(conversation) != before:
             session.add(
                 Decision(
                     conversation_id=conversation.id,
@@ -64,11 +80,9 @@ def place(
                 )
             )
         conversation.work_seconds = priority.work_seconds
-        conversation.placed_for = conversation.customer.changed_at
-        if state_of(conversation).in_queue:
-            conversation.reply_by = (
-                priority.second_due_at if conversation.gave_way_at is not None else priority.due_at
-            )
+        if serve:
+            gave_way = conversation.gave_way_at is not None
+            conversation.reply_by = promise.second_due_at if gave_way else promise.due_at
         else:
             conversation.reply_by = None
     set_lanes(session, placed, active, now)
@@ -79,7 +93,7 @@ def place(
 
 
 def leave_queue(conversation: Conversation) -> None:
-    """Nothing is owed to this customer now."""
+    """Nothing is asked of an agent now."""
     conversation.promise = None
     conversation.reply_by = None
     conversation.gave_way_at = None
@@ -94,30 +108,41 @@ def replace_stale(hub: Hub) -> int:
     now = utcnow()
     with hub.database.session() as session:
         active = active_policy(session)
-        stale = session.scalars(_stale(by_policy(active.version_id))).all()
+        moved = session.scalars(
+            select(Customer)
+            .where(Customer.moved)
+            .order_by(Customer.id)
+            .limit(MOVED_BATCH)
+            .with_for_update(skip_locked=True)
+        ).all()
+        theirs = _placed(Conversation.customer_id.in_([customer.id for customer in moved]))
+        stale = list(session.scalars(theirs)) if moved else []
+        for customer in moved:
+            customer.moved = False
         if not stale:
-            changed = Conversation.placed_for != Customer.changed_at
-            stale = session.scalars(_stale(changed).join(Conversation.customer)).all()
+            stale = list(session.scalars(stale_places(active.version_id)))
         if stale:
             place(session, stale, active, now)
         return len(stale)
 
 
-def by_policy(version_id: int) -> ColumnElement[bool]:
-    """Who was placed by another version of the policy than this one."""
-    return or_(
+def stale_places(version_id: int) -> Select[Conversation]:
+    """Some of the conversations that were placed by another version of the policy than this, locked."""
+    # As ranges of an index.
+    other = or_(
         Conversation.policy_version_id < version_id,
         Conversation.policy_version_id > version_id,
         Conversation.policy_version_id.is_(None),
     )
+    return _placed(other).limit(REPLACE_BATCH)
 
 
-def _stale(what: ColumnElement[bool]) -> Select[Conversation]:
+def _placed(which: ColumnElement[bool]) -> Select[Conversation]:
+    """Those of the conversations in which something may be owed, locked."""
     return (
         select(Conversation)
-        .where(Conversation.waiting_since.is_not(None), what)
+        .where(Conversation.placed_for.is_not(None), which)
         .options(*FOR_PLACING)
-        .limit(REPLACE_BATCH)
         .with_for_update(of=Conversation, skip_locked=True)
     )
 
@@ -171,51 +196,20 @@ def _claim() -> Update:
 _CLAIM = _claim()
 
 
-def _promises(session: Session, waiting: Sequence[Conversation]) -> dict[tuple[int, str, datetime], Promise]:
-    found = session.scalars(
-        select(Promise).where(Promise.conversation_id.in_([conversation.id for conversation in waiting]))
-    )
-    return {(promise.conversation_id, promise.metric, promise.started_at): promise for promise in found}
-
-
-def _promise(
-    session: Session,
-    conversation: Conversation,
-    metric: Metric,
-    promises: Mapping[tuple[int, str, datetime], Promise],
-) -> Promise:
-    """The one open promise of a conversation that waits."""
-    assert conversation.waiting_since is not None
-    same = promises.get((conversation.id, metric, conversation.waiting_since))
-    # The same wait, which may turn out to have begun earlier, or after a first reply that we had not seen.
-    running = conversation.promise if conversation.promise and conversation.promise.is_open else None
-    if same is None:
-        if running is None:
-            running = Promise(conversation_id=conversation.id)
-            session.add(running)
-        return running
-    if running is not None and running is not same:
-        session.delete(running)
-    if not same.is_open:
-        # It was answered, and then another message of the same moment came in, which was not.
-        same.reopen()
-    return same
-
-
-def _outcome(conversation: Conversation, promise: Promise) -> tuple[object, ...]:
+def _outcome(conversation: Conversation) -> tuple[object, ...]:
     """What a decision came to: the next one is kept only where it differs."""
     reasons = [(each["factor"], each["text"]) for each in conversation.reasons or ()]
+    promise = conversation.promise
+    if promise is None:
+        return (reasons,)
     return promise.id, promise.metric, promise.policy, promise.target_seconds, promise.due_at, reasons
 
 
-def _fill(promise: Promise, conversation: Conversation, priority: Priority, now: datetime) -> None:
-    promise.metric = priority.metric
-    promise.policy = priority.policy
-    promise.tier = conversation.customer.tier
-    promise.target_seconds = priority.target_seconds
-    promise.due_at = priority.due_at
-    promise.second_due_at = priority.second_due_at
-    assert conversation.waiting_since is not None
-    promise.started_at = conversation.waiting_since
-    if promise.breached_at is not None:
-        promise.breached_at = promise.due_at if promise.due_at < now else None
+def _promises(session: Session, conversations: Collection[Conversation]) -> dict[int, list[Promise]]:
+    found: dict[int, list[Promise]] = {}
+    ids = [conversation.id for conversation in conversations]
+    for promise in session.scalars(
+        select(Promise).where(Promise.conversation_id.in_(ids)).order_by(Promise.id)
+    ):
+        found.setdefault(promise.conversation_id, []).append(promise)
+    return found

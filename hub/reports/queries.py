@@ -19,10 +19,10 @@ from sqlalchemy.orm import Session, joinedload
 
 from hub.channels.models import Channel
 from hub.conversations.models import Conversation, Message, Promise
+from hub.conversations.promises import standing
 from hub.period import Period, Range, look_back
 from hub.policies.service import active_policy
 from hub.queue.queries import PromiseView, promise_view
-from routing.clocks import settle
 from routing.policy import Policy
 
 FIRST = "first_reply_time"
@@ -252,8 +252,7 @@ def _breaches(session: Session, period: Period, policy: Policy, now: datetime) -
 def _late_by(promise: Promise, policy: Policy, now: datetime) -> int:
     if promise.late_by_seconds is not None:
         return promise.late_by_seconds
-    calendar = policy.calendar_of(promise.policy)
-    return settle(promise.due_at, promise.target_seconds, calendar, now=now).late_by_seconds
+    return standing(promise, policy, now).late_by_seconds
 
 
 def _rank(tier: str | None, policy: Policy) -> tuple[int, str]:

@@ -8,20 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from routing.calendars import Calendar, Interval
-from routing.clocks import (
-    ConversationState,
-    FollowUpNeeded,
-    NotAllowed,
-    Settlement,
-    set_status,
-    settle,
-    take_message,
-)
+from routing.clocks import ConversationState, FollowUpNeeded, NotAllowed, set_status, take_message
 from routing.types import Status
 
 NOON = datetime(2026, 11, 16, 12, tzinfo=UTC)  # a Monday
-OFFICE = Calendar("UTC", [[Interval(540, 1020)]] * 5 + [[], []])
 
 
 def at(minutes: float) -> datetime:
@@ -143,6 +133,34 @@ def test_another_status_ends_the_snooze() -> None:
     assert story("c0 z5 c6").snoozed_until is None
 
 
+@pytest.mark.parametrize(
+    ("steps", "history", "last_replied_at"),
+    [
+        pytest.param("", "", None, id="nothing yet"),
+        pytest.param("r0", "", None, id="the brand wrote first"),
+        pytest.param("r0 c5", "open 5", None, id="it begins with the customer"),
+        pytest.param("c5 c0", "new 0", None, id="with their oldest message"),
+        pytest.param(
+            "c0 r5 p5 c7 r9 p9 s20", "new 0, open 5, pending 5, open 7, pending 9, solved 20", 9, id="all"
+        ),
+        pytest.param("c0 r5 s6 c9", "new 0, open 5, solved 6, open 9", 5, id="reopened"),
+        pytest.param(
+            "c0 r5 s9 c7", "new 0, open 5, solved 9, open 9", 5, id="not reopened before it was solved"
+        ),
+        pytest.param("c0 n1 a2 p3 p4", "new 0, pending 3", None, id="only changes"),
+        pytest.param("c0 v5 r3", "new 0, open 5", 5, id="the newest reply counts"),
+        pytest.param("v5 c3", "open 3", 5, id="answered before we heard of the question"),
+        pytest.param("c5 v0", "new 5, open 5", None, id="the brand wrote first, elsewhere"),
+        pytest.param("c0 r2 c9 v5", "new 0, open 2", 5, id="a reply that reaches us late"),
+    ],
+)
+def test_history(steps: str, history: str, last_replied_at: float | None) -> None:
+    state = story(steps)
+    told = [f"{change.status} {(change.at - NOON).total_seconds() / 60:g}" for change in state.history]
+    assert ", ".join(told) == history
+    assert state.last_replied_at == (None if last_replied_at is None else at(last_replied_at))
+
+
 step = st.tuples(st.sampled_from("crvnaophzs"), st.integers(0, 100)).map(lambda pair: f"{pair[0]}{pair[1]}")
 
 
@@ -155,6 +173,9 @@ def test_no_story_breaks_the_clocks(steps: list[str]) -> None:
         assert state.last_incoming_at is not None
         assert state.waiting_since <= state.last_incoming_at
         assert state.answered_until is None or state.waiting_since > state.answered_until
+    assert (state.last_incoming_at is None) == (not state.history)
+    assert not state.history or state.history[-1].status == state.status
+    assert list(state.history) == sorted(state.history, key=lambda change: change.at)
 
 
 @given(st.lists(st.tuples(st.sampled_from("cv"), st.integers(0, 100)), unique_by=lambda s: s[1], max_size=8))
@@ -163,29 +184,3 @@ def test_what_came_from_elsewhere_waits_alike_in_any_order(steps: list[tuple[str
     in_order = story(" ".join(f"{who}{when}" for who, when in sorted(steps, key=lambda s: s[1])))
     shuffled = story(" ".join(f"{who}{when}" for who, when in steps))
     assert (shuffled.waiting_since is None) == (in_order.waiting_since is None)
-
-
-@pytest.mark.parametrize(
-    ("due", "now", "met", "expected"),
-    [
-        pytest.param(30, 15, None, Settlement("running", None, None, 0, 0.75), id="half is used"),
-        pytest.param(30, 30, None, Settlement("running", None, None, 0, 1.0), id="the last moment"),
-        pytest.param(30, 31, None, Settlement("breached", None, at(30), 60, 61 / 60), id="a minute late"),
-        pytest.param(30, 90, 20, Settlement("met", at(20), None, 0, 50 / 60), id="met"),
-        pytest.param(30, 90, 30, Settlement("met", at(30), None, 0, 1.0), id="met at the last moment"),
-        pytest.param(30, 90, 45, Settlement("breached", at(45), at(30), 900, 75 / 60), id="answered late"),
-        pytest.param(
-            240,
-            22 * 60,
-            None,
-            Settlement("breached", None, at(240), 7200, 3.0),
-            id="the night is closed",
-        ),
-    ],
-)
-def test_settle(due: float, now: float, met: float | None, expected: Settlement) -> None:
-    settled = settle(at(due), 3600, OFFICE, now=at(now), met_at=None if met is None else at(met))
-    assert settled.used == pytest.approx(expected.used)
-    assert settled == Settlement(
-        expected.outcome, expected.met_at, expected.breached_at, expected.late_by_seconds, settled.used
-    )

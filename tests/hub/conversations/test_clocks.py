@@ -24,9 +24,10 @@ from hub.conversations.delivery import mark_sent, send_again
 from hub.conversations.models import Conversation, Message, Promise
 from hub.conversations.service import get_conversation, note, reply, set_status
 from hub.inbox.service import receive
-from hub.policies.service import active_policy
+from hub.policies.service import activate, active_policy
 from hub.queue.service import place
 from hub.queue.sweep import pass_time
+from routing.policy import DEFAULT_POLICY
 from tests.factories import NOW, channel, inbound, user
 
 STATUS = {"s": "solved", "p": "pending", "h": "on_hold", "o": "open", "x": "closed", "z": "snoozed"}
@@ -176,6 +177,149 @@ def test_the_clocks(session: Session, steps: str, state: str, promises: list[str
     assert story.promises() == promises
 
 
+EVERYTHING = DEFAULT_POLICY.replace(
+    "    next_reply_time: {platinum: 15m, gold: 30m, silver: 60m, default: 2h}\n",
+    "    next_reply_time: {platinum: 15m, gold: 30m, silver: 60m, default: 2h}\n"
+    "    periodic_update_time: {default: 100m}\n    resolution_time: {default: 300m}\n",
+)
+
+
+@pytest.mark.parametrize(
+    ("steps", "state", "promises"),
+    [
+        pytest.param(
+            "c0",
+            "new, waits since 0, by 120",
+            ["first 0-120", "resolution 0-300"],
+            id="a message is to be resolved",
+        ),
+        pytest.param(
+            "c0 r10",
+            "pending",
+            ["first 0-120 met 10", "resolution 0-300 paused 10", "periodic_update 10-110 paused 10"],
+            id="on the customer, both clocks stand still",
+        ),
+        pytest.param(
+            "c0 r10 c70",
+            "open, waits since 70, by 190",
+            ["first 0-120 met 10", "resolution 0-360", "periodic_update 10-170", "next 70-190"],
+            id="and go on as they write",
+        ),
+        pytest.param(
+            "c0 r10 c70 w151",
+            "open, waits since 70, by 170",
+            ["first 0-120 met 10", "resolution 0-360", "periodic_update 10-170", "next 70-190"],
+            id="an update is owed before the answer",
+        ),
+        pytest.param(
+            "c0 r10 o11 w90",
+            "open",
+            ["first 0-120 met 10", "resolution 0-301", "periodic_update 10-111"],
+            id="an update, not yet",
+        ),
+        pytest.param(
+            "c0 r10 o11 w91",
+            "open, by 111",
+            ["first 0-120 met 10", "resolution 0-301", "periodic_update 10-111"],
+            id="an update is owed",
+        ),
+        pytest.param(
+            "c0 r10 h11 w91",
+            "on hold, by 111",
+            ["first 0-120 met 10", "resolution 0-301", "periodic_update 10-111"],
+            id="also while it is on hold",
+        ),
+        pytest.param(
+            "c0 r10 h11 w91 r100",
+            "pending",
+            [
+                "first 0-120 met 10",
+                "resolution 0-301 paused 100",
+                "periodic_update 10-111 met 100",
+                "periodic_update 100-200 paused 100",
+            ],
+            id="and given",
+        ),
+        pytest.param(
+            "c0 r10 h11 r130",
+            "pending",
+            [
+                "first 0-120 met 10",
+                "resolution 0-301 paused 130",
+                "periodic_update 10-111 met 130 late 19",
+                "periodic_update 130-230 paused 130",
+            ],
+            id="too late",
+        ),
+        pytest.param(
+            "c0 r10 z11-200 w91",
+            "snoozed",
+            ["first 0-120 met 10", "resolution 0-301", "periodic_update 10-111"],
+            id="who sleeps is not disturbed",
+        ),
+        pytest.param(
+            "c0 r10 s20",
+            "solved",
+            ["first 0-120 met 10", "resolution 0-300 met 20", "periodic_update 10-110 cancelled 20"],
+            id="resolved",
+        ),
+        pytest.param(
+            "c0 r10 o11 s320",
+            "solved",
+            [
+                "first 0-120 met 10",
+                "resolution 0-301 met 320 late 19",
+                "periodic_update 10-111 late 209 cancelled 320",
+            ],
+            id="resolved too late",
+        ),
+        pytest.param(
+            "c0 r10 s20 c80",
+            "open, waits since 80, by 200",
+            ["first 0-120 met 10", "resolution 0-370", "periodic_update 10-180", "next 80-200"],
+            id="reopened: the same resolution, without the time it was solved",
+        ),
+        pytest.param(
+            "c0 r10 s20 c80 r90 s95",
+            "solved",
+            [
+                "first 0-120 met 10",
+                "resolution 0-370 met 95",
+                "periodic_update 10-180 met 90",
+                "next 80-200 met 90",
+                "periodic_update 90-190 cancelled 95",
+            ],
+            id="and resolved again",
+        ),
+        pytest.param(
+            "c0 p10 o280",
+            "open, waits since 0, by 120",
+            ["first 0-120", "resolution 0-570"],
+            id="a first reply does not pause",
+        ),
+        pytest.param(
+            "c0 r10 o11 c250 w250",
+            "open, waits since 250, by 111",
+            ["first 0-120 met 10", "resolution 0-301", "periodic_update 10-111 late", "next 250-370"],
+            id="the update is overdue first",
+        ),
+        pytest.param(
+            "c0 w301 x310",
+            "closed",
+            ["first 0-120 late 190 cancelled 310", "resolution 0-300 met 310 late 10"],
+            id="closed",
+        ),
+    ],
+)
+def test_updates_and_resolution(session: Session, steps: str, state: str, promises: list[str]) -> None:
+    activate(session, EVERYTHING, NOW)
+    story = Story(session)
+    for step in steps.split():
+        story.play(step)
+    assert story.state().replace("on_hold", "on hold") == state
+    assert story.promises() == promises
+
+
 class Story:
     """One conversation, played step by step."""
 
@@ -225,10 +369,20 @@ class Story:
             told.append(f"waits since {_minutes(conversation.waiting_since)}")
         if conversation.reply_by is not None:
             told.append(f"by {_minutes(conversation.reply_by)}")
-        governing = [p for p in self._promises() if p.met_at is None and p.cancelled_at is None]
-        # Exactly one promise is open where a customer waits, and it is the one that governs.
-        assert governing == ([conversation.promise] if conversation.waiting_since else [])
-        assert conversation.waiting_since or conversation.promise is None
+        owed = [p for p in self._promises() if p.is_open]
+        # At most one promise of a kind is open: a reply where a customer waits, and it governs unless
+        # something else that is owed is due before it.
+        replies = [p for p in owed if p.metric.endswith("reply_time")]
+        assert len(replies) == (conversation.waiting_since is not None)
+        assert len({p.metric for p in owed}) == len(owed)
+        governs = conversation.promise
+        assert governs is None or governs in owed
+        assert not replies or (governs is not None and governs.due_at <= replies[0].due_at)
+        assert conversation.reply_by is None or (
+            governs is not None and conversation.reply_by == governs.due_at
+        )
+        ended = [p for p in self._promises() if not p.is_open]
+        assert not any(p.asks_at or p.paused_at for p in ended)
         return ", ".join(told)
 
     def promises(self) -> list[str]:
@@ -239,7 +393,7 @@ class Story:
 
     def _told(self, promise: Promise) -> str:
         words = [
-            promise.metric.removesuffix("_reply_time"),
+            promise.metric.removesuffix("_time").removesuffix("_reply"),
             f"{_minutes(promise.started_at)}-{_minutes(promise.due_at)}",
         ]
         if promise.met_at:
@@ -252,7 +406,10 @@ class Story:
             assert promise.late_by_seconds is None
         if promise.cancelled_at:
             words += ["cancelled", str(_minutes(promise.cancelled_at))]
-        assert (promise.reply_id is not None) == (promise.met_at is not None)
+        if promise.paused_at:
+            words += ["paused", str(_minutes(promise.paused_at))]
+        answered = promise.met_at is not None and promise.metric.endswith("reply_time")
+        assert (promise.reply_id is not None) == answered
         return " ".join(words)
 
     def _arrives(self, what: str, sent: datetime, now: datetime) -> None:

@@ -122,7 +122,9 @@ def test_a_change_that_was_committed_late_is_not_missed(hub: Hub, clock: Clock) 
         conversation_id = receive_one(session, channel(session), now=now).conversation_id
     with hub.database.session() as session:
         session.execute(
-            update(Customer).where(Customer.id == ann.id).values(tier="platinum", changed_at=began - HOUR)
+            update(Customer)
+            .where(Customer.id == ann.id)
+            .values(tier="platinum", changed_at=began - HOUR, moved=True)
         )
     assert replace_stale(hub) == 1
     assert replace_stale(hub) == 0

@@ -1,0 +1,77 @@
+"""Warnings for people."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+from urllib.parse import urlencode
+
+from fastapi import APIRouter, Query, Request, Response
+
+from hub.clock import utcnow
+from hub.conversations.promises import standing
+from hub.errors import NotFound
+from hub.http import PageUser, RowId, SessionDep
+from hub.pages import go, page, toast
+from hub.paging import MAX_LIMIT
+from hub.policies.service import active_policy
+from hub.warnings.models import PromiseWarning
+from hub.warnings.queries import list_warnings
+from hub.warnings.service import mark_read
+
+router = APIRouter()
+
+
+@router.get("/warnings")
+def warnings_page(
+    request: Request,
+    session: SessionDep,
+    user: PageUser,
+    cursor: str | None = None,
+    limit: Annotated[int, Query(ge=1, le=MAX_LIMIT)] = 50,
+) -> Response:
+    now, policy = utcnow(), active_policy(session).policy
+    found = list_warnings(session, user, cursor=cursor, limit=limit)
+
+    def view(row: PromiseWarning) -> dict[str, Any]:
+        settled = standing(row.promise, policy, now)
+        return {
+            "id": row.id,
+            "customer": row.conversation.customer,
+            "channel": row.conversation.channel,
+            "metric": row.metric,
+            "step": row.step,
+            "due_at": row.promise.due_at,
+            "outcome": "over" if row.promise.cancelled_at and not settled.breached_at else settled.outcome,
+            "late_by_seconds": settled.late_by_seconds,
+            "answered": not row.promise.is_open,
+            "created_at": row.created_at,
+            "unread": row.read_at is None,
+        }
+
+    return page(
+        request,
+        session,
+        user,
+        "warnings.html",
+        "warnings",
+        now=now,
+        warnings=[view(each) for each in found.items],
+        more_url=f"/warnings?{urlencode({'cursor': found.next_cursor})}" if found.next_cursor else None,
+    )
+
+
+@router.post("/warnings/read")
+def read_all(request: Request, session: SessionDep, user: PageUser) -> Response:
+    count = mark_read(session, user, None, utcnow())
+    toast(request, "All read." if count else "There was nothing unread.")
+    return go("/warnings")
+
+
+@router.post("/warnings/{warning_id}/open")
+def open_warning(session: SessionDep, user: PageUser, warning_id: RowId) -> Response:
+    """Mark it as read, and on to its conversation."""
+    warning = session.get(PromiseWarning, warning_id)
+    if warning is None or warning.user_id != user.id:
+        raise NotFound("no such warning")
+    mark_read(session, user, [warning_id], utcnow())
+    return go(f"/conversations/{warning.conversation_id}")
