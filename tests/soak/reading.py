@@ -16,7 +16,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Engine, Row, create_engine, text
+from sqlalchemy import Engine, create_engine, text
 from sqlalchemy.exc import OperationalError
 
 from tests.servers import Process, hub_listen, wait_until
@@ -27,7 +27,7 @@ LEASE_SECONDS = 6
 SILENT_SECONDS = 4.0
 LOOK_SECONDS = 0.2
 DOWN_SECONDS = 3.0
-SETTINGS = {"HUB_FETCH_LEASE_SECONDS": str(LEASE_SECONDS), "HUB_LOG_LEVEL": "warning"}
+SETTINGS = {"HUB_FETCH_LEASE_SECONDS": str(LEASE_SECONDS)}
 SET_UPS = ("sqlite", "postgres")
 
 
@@ -48,7 +48,7 @@ class Reading:
         self.ground.hub(["channels", "add", name, "--connector", connector, "--poll-seconds", "5", *pairs])
         self.channel = name
 
-    def rows(self, query: str, **values: Any) -> list[Row[Any]]:
+    def rows(self, query: str, **values: Any) -> list[Any]:
         """What the database says; asked again while it is busy."""
         while True:
             try:
@@ -99,7 +99,7 @@ class Reading:
         query = "SELECT mode, lease, leased_until FROM feeds WHERE lease IS NOT NULL"
         return {(str(row[0]), str(row[1]), str(row[2])) for row in self.rows(query)}
 
-    def failures(self) -> list[Row[Any]]:
+    def failures(self) -> list[Any]:
         """What fetching and listening had to complain about last."""
         return self.rows("SELECT mode, trouble, error FROM feeds WHERE trouble IS NOT NULL")
 

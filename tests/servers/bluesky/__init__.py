@@ -29,6 +29,12 @@ FOLDER = Path(__file__).parents[3] / "var" / "bluesky-network"
 FILES = ("package.json", "package-lock.json", ".npmrc", "network.mjs", "loopback.cjs")
 # better-sqlite3 in the version that it asks for is compiled with nothing newer.
 OLDEST_NODE, NEWEST_NODE = 18, 22
+COMPILED = "new (require('better-sqlite3'))(':memory:').close()"
+NEEDED = (
+    "It needs registry.npmjs.org, and for better-sqlite3 either github.com, where it lies compiled, or a "
+    "compiler with Node's headers (apt install build-essential python3 libnode-dev; npm_config_nodedir=/usr "
+    "where nodejs.org cannot be reached)."
+)
 
 
 @dataclass(frozen=True)
@@ -52,14 +58,18 @@ def installed() -> bool:
 
 def install() -> None:
     """Install what the lock names; npm shows how it goes. Raises: Unavailable."""
-    npm = shutil.which("npm")
-    if _node() is None or npm is None:
+    node, npm = _node(), shutil.which("npm")
+    if node is None or npm is None:
         raise Unavailable(f"Node {OLDEST_NODE} to {NEWEST_NODE} with npm (apt install nodejs npm)")
     _copy_files()
     sys.stdout.write(f"Installing the Bluesky network into {FOLDER}: 360 MB, about two minutes.\n")
     sys.stdout.flush()
     if subprocess.call([npm, "ci", "--loglevel=http"], cwd=FOLDER, stdin=subprocess.DEVNULL):
-        raise Unavailable("the Bluesky network: npm ci failed, see above")
+        raise Unavailable(f"the Bluesky network: npm ci failed, see above. {NEEDED}")
+    # npm may leave out the one package that is compiled, and end well all the same.
+    opened = subprocess.run([node, "-e", COMPILED], cwd=FOLDER, capture_output=True, text=True, check=False)
+    if opened.returncode:
+        raise Unavailable(f"the Bluesky network: better-sqlite3 does not run. {NEEDED}\n{opened.stderr}")
     (FOLDER / "installed").write_text(_wanted())
 
 
