@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import ssl
 from base64 import b64encode
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
@@ -23,6 +23,10 @@ from connectors.rest.description import Auth, Limits
 _REST_SECONDS = 60.0
 _NOT_REACHED = (httpx2.ConnectError, httpx2.ConnectTimeout, httpx2.PoolTimeout, httpx2.ProxyError)
 _NOT_MADE = (httpx2.UnsupportedProtocol, httpx2.LocalProtocolError, httpx2.InvalidURL)
+
+
+# A file of a form: its field, its own name, its content type and its content.
+FormFile = tuple[str, str, str, bytes]
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,6 +152,49 @@ class RestClient:
             raise RetryLater(text, after_seconds=self._after(answer), status=answer.status)
         raise Status(text, answer.status)
 
+    def download(self, url: str, max_bytes: int, hosts: Sequence[str]) -> bytes | None:
+        """A file on this server or one of `hosts` (`*.example.com` for all below).
+
+        None where it is elsewhere, gone or larger. Credentials go to this server alone, and no redirect is
+        followed.
+
+        Raises: RetryLater where this server says so or does not answer; another is not waited for.
+        """
+        try:
+            address, base = httpx2.URL(url), httpx2.URL(self._base_url)
+        except httpx2.InvalidURL:
+            return None
+        own = (address.scheme, address.host, address.port) == (base.scheme, base.host, base.port)
+        if not own and not (address.scheme in ("https", base.scheme) and _among(address.host, hosts)):
+            return None
+        if own:
+            self._keep_to_the_limit()
+        plain = httpx2.Client(timeout=self._timeout_seconds, follow_redirects=False, verify=_tls())
+        headers = {**self._headers, "accept": "*/*"} if own else {"accept": "*/*"}
+        content = b""
+        try:
+            with (
+                self._client() if own else plain as client,
+                client.stream("GET", address, headers=headers) as response,
+            ):
+                if own and (response.status_code in (408, 425, 429) or response.status_code >= 500):
+                    raise RetryLater(
+                        f"{self.host} does not give a file out now: HTTP {response.status_code}."
+                    )
+                if response.status_code != 200:
+                    return None
+                for chunk in response.iter_bytes():
+                    content += chunk
+                    if len(content) > max_bytes:
+                        return None
+        except _NOT_MADE:
+            return None
+        except (httpx2.TransportError, httpx2.DecodingError) as error:
+            if own:
+                raise RetryLater(f"A file cannot be had from {self.host}: {_told(error)}.") from None
+            return None
+        return content
+
     def write(
         self,
         method: str,
@@ -157,15 +204,17 @@ class RestClient:
         headers: Mapping[str, str],
         body: Any,
         safe: bool,
+        files: Sequence[FormFile] = (),
     ) -> Answer:
-        """Post something. `safe` is whether the vendor knows a repeated request again.
+        """Post something, with `files` as a form.
 
-        Raises: RetryLater (surely not taken), AuthExpired, Refused, OutcomeUnknown.
+        `safe` is whether the vendor knows a repeated request again. Raises: RetryLater (surely not taken),
+        AuthExpired, Refused, OutcomeUnknown.
         """
         try:
             # A connection of its own: one that was kept could be cut while we write, and leave us guessing.
             with self._client() as client:
-                answer = self._ask(client, method, url, params, headers, body)
+                answer = self._ask(client, method, url, params, headers, body, files)
         except _NOT_REACHED as error:
             raise RetryLater(f"No connection to {self.host}: {_told(error)}.") from None
         except _NOT_MADE as error:
@@ -207,16 +256,20 @@ class RestClient:
         params: Mapping[str, Any] | None,
         headers: Mapping[str, str] | None,
         body: Any,
+        files: Sequence[FormFile] = (),
     ) -> Answer:
         address = httpx2.URL(url)
         if params:
             address = address.copy_merge_params({name: _query(value) for name, value in params.items()})
         sent = {**self._headers, **(headers or {})}
-        content = None
-        if body is not None:
+        what: dict[str, Any] = {}
+        if files:
+            what["data"] = {name: _query(value) for name, value in body.items()}
+            what["files"] = [(field, (name, content, kind)) for field, name, kind, content in files]
+        elif body is not None:
             sent = {"content-type": "application/json", **sent}
-            content = json.dumps(body).encode()
-        with client.stream(method, address, headers=sent, content=content) as response:
+            what["content"] = json.dumps(body).encode()
+        with client.stream(method, address, headers=sent, **what) as response:
             found = b""
             for chunk in response.iter_bytes():
                 found += chunk
@@ -319,6 +372,10 @@ def _auth_headers(auth: Auth, secrets: Secrets) -> dict[str, str]:
 
 def _query(value: Any) -> str:
     return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def _among(host: str, hosts: Sequence[str]) -> bool:
+    return any(host.endswith(each[1:]) if each.startswith("*.") else host == each for each in hosts)
 
 
 def _number(value: str | None) -> int | None:

@@ -28,6 +28,7 @@ from connectors.base import (
     OutboundMessage,
     OutcomeUnknown,
     Refused,
+    RetryLater,
     Sent,
 )
 from connectors.fields import MAX_BODY_BYTES, BadRecord
@@ -35,6 +36,7 @@ from connectors.rest import signature
 from connectors.rest.client import RestClient, Secrets
 from connectors.rest.description import Description, DescriptionError, Reply, read_description
 from connectors.rest.expressions import nearest
+from connectors.rest.files import Fetching, beside
 from connectors.rest.finding import find
 from connectors.rest.paging import asked
 from connectors.rest.parse import Reader
@@ -42,6 +44,9 @@ from connectors.rest.templates import Unfillable, fill, fill_path
 from connectors.rest.walk import Place, Walk
 
 _MAX_PUSHED = 1_000
+# How long a comment may take to show, and how far back files are fetched where nothing says since when.
+_LAG = timedelta(minutes=10)
+_RECENT = timedelta(hours=1)
 _MAX_ANSWER_BYTES = 50_000_000
 _NEEDS = {"bearer": ("token",), "header": ("token",), "query": ("token",), "basic": ("username", "password")}
 
@@ -93,6 +98,9 @@ class RestConfig(Config):
     )
     timeout_seconds: PositiveFloat = Field(default=20.0, description="How long an answer may take to begin.")
     max_body_bytes: PositiveInt = Field(default=MAX_BODY_BYTES, description="The longest text taken.")
+    max_attachment_bytes: int = Field(
+        default=10_000_000, ge=0, description="A larger file stays where it is, with its address."
+    )
 
     @classmethod
     def local_files(cls, given: Mapping[str, Any]) -> tuple[str, ...]:
@@ -146,9 +154,9 @@ class RestConnector(Connector):
         "profile": "done",
         "edits": "done",
         "deletions": "done",
-        "attachments": "todo: named with their address, not fetched",
+        "attachments": "done",
         "send": "done",
-        "media": "todo: a reply carries text alone",
+        "media": "done",
         "length": "exempt: each vendor has its own, checked before sending where the description says it",
         "idempotent": "done",
         "budget": "done",
@@ -169,7 +177,7 @@ class RestConnector(Connector):
         self._config = config
         self._clock = clock
         self._variables: dict[str, Any] = dict(config.variables)
-        self._reader = Reader(self._description, config.max_body_bytes)
+        self._reader = Reader(self._description, config.max_body_bytes, config.max_attachment_bytes)
         base = config.base_url or fill(self._description.base_url, self._variables)
         self._client = RestClient(
             base,
@@ -181,6 +189,7 @@ class RestConnector(Connector):
             max_answer_bytes=_MAX_ANSWER_BYTES,
             clock=clock,
         )
+        self._files = Fetching(self._client, self._description.file_hosts, config.max_attachment_bytes)
 
     def check(self) -> str:
         """Ask the vendor who we are, or read a first page. Raises: RetryLater, AuthExpired, BadPayload."""
@@ -224,14 +233,15 @@ class RestConnector(Connector):
         else:
             place = Place(None)
         overlap = timedelta(seconds=since.overlap_seconds if since and cursor is not None else 0)
-        return self._walk()(place, overlap=overlap)
+        begun = place.since or self._clock() - _RECENT
+        return self._files.batches(self._walk()(place, overlap=overlap), begun - overlap - _LAG)
 
     def backfill(self, since: datetime, cursor: Cursor | None) -> Iterator[Batch]:
         """Every ticket that changed since then. Raises: as `fetch`."""
         if self._description.tickets is None:
             return iter(())
         place = Place(since) if cursor is None else Place.read(cursor)
-        return self._walk()(place, overlap=timedelta(0))
+        return self._files.batches(self._walk()(place, overlap=timedelta(0)), since - _LAG)
 
     def budgets(self) -> tuple[Budget, ...]:
         """What is left by the vendor's headers, where the description names them."""
@@ -286,12 +296,24 @@ class RestConnector(Connector):
         else:
             for ticket in several:
                 items.extend(self._reader.ticket(ticket, None, "pushed", now))
-        return Batch(tuple(items))
+        return Batch(tuple(self._with_files(each, now - _LAG) for each in items))
+
+    def _with_files(self, item: Item, fresh: datetime) -> Item:
+        try:
+            return self._files.item(item, fresh)
+        except RetryLater:
+            # What was pushed is pushed once: better its words and the addresses than nothing.
+            return item
 
     @property
     def replies(self) -> bool:
         """Whether the description has a `reply`."""
         return self._description.reply is not None
+
+    @property
+    def sends_files(self) -> bool:
+        """Whether the description says how."""
+        return self._description.reply is not None and self._description.reply.files is not None
 
     def send(self, message: OutboundMessage) -> Sent:
         """Post the reply. Raises: RetryLater, AuthExpired, Refused, OutcomeUnknown."""
@@ -305,12 +327,14 @@ class RestConnector(Connector):
             url = self._client.url(fill_path(reply.path, values))
         except Unfillable as error:
             raise Refused(f"The reply cannot be addressed: {error}.") from None
+        body, files = beside(reply.files, fill(reply.body, values), message.attachments)
         answer = self._client.write(
             reply.method,
             url,
             params=fill(reply.params, values),
             headers=_headers(reply, message, values),
-            body=fill(reply.body, values),
+            body=body,
+            files=files,
             safe=reply.idempotency_header is not None,
         )
         try:

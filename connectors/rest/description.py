@@ -30,6 +30,7 @@ _REPLY_HOLES = {
     *("text", "html", "subject", "author_name", "thread", "in_reply_to"),
     *("recipient", "key", "created_at"),
 }
+_FILE_HOLES = {"name", "content_type", "size", "content", "description"}
 
 
 class DescriptionError(ValueError):
@@ -59,6 +60,7 @@ Scalar = str | bool | int | float
 HeaderName = Annotated[str, Field(pattern=r"^[A-Za-z0-9-]{1,100}$")]
 Headers = Annotated[dict[HeaderName, str], AfterValidator(_headers)]
 Word = Annotated[str, Field(pattern="^[a-z][a-z0-9_]{0,39}$")]
+FileHost = Annotated[str, Field(pattern=r"^(\*\.)?[a-z0-9-]+(\.[a-z0-9-]+)+$")]
 UrlPath = Annotated[str, Field(pattern=r"^/[^?#\s]*$")]
 
 
@@ -158,13 +160,19 @@ class AuthorFields(Part):
 
 
 class AttachmentFields(Part):
-    """What came with a message; the expressions are asked of each of `items`."""
+    """What came with a message; the expressions are asked of each of `items`.
+
+    `content` is in base64. Where there is none, a file is fetched from `url` if that is on the vendor's own
+    server, or on one of `file_hosts`.
+    """
 
     items: Expression
     name: Expression
     content_type: Expression | None = None
     size: Expression | None = None
     url: Expression | None = None
+    content: Expression | None = None
+    description: Expression | None = None
 
 
 class MessageFields(Part):
@@ -219,6 +227,23 @@ class Tickets(Request):
         return self
 
 
+class ReplyFiles(Part):
+    """How files go with a reply: as fields of a form named `multipart`, or in JSON as `member` of the body, a
+    list with an `item` for each."""
+
+    multipart: str | None = None
+    member: str | None = None
+    item: Any = None
+    most: PositiveInt | None = None
+    max_bytes: PositiveInt | None = None
+
+    @model_validator(mode="after")
+    def _is_one_of_two(self) -> Self:
+        if (self.multipart is None) == (self.member is None) or (self.member is None) != (self.item is None):
+            raise ValueError("needs multipart, or member and item together")
+        return self
+
+
 class Reply(Request):
     """How an answer is posted. `id` is that of the comment that it becomes."""
 
@@ -226,6 +251,7 @@ class Reply(Request):
     id: Expression
     idempotency_header: HeaderName | None = None
     max_length: PositiveInt | None = None
+    files: ReplyFiles | None = None
 
 
 class Find(Request):
@@ -299,6 +325,7 @@ class Description(Part):
     auth: Auth = Auth()
     headers: Headers = {}
     limits: Limits | None = None
+    file_hosts: tuple[FileHost, ...] = ()
     check: Check | None = None
     tickets: Tickets | None = None
     reply: Reply | None = None
@@ -362,8 +389,19 @@ def _contradictions(found: Description) -> Iterator[tuple[Path, str]]:
     answered = {f"answered.{name}" for fields in _messages(found) for name in fields.meta}
     if found.reply is not None:
         yield from _request(("reply",), found.reply, own | _REPLY_HOLES | answered, None)
+        yield from _in_files(found.reply)
     if found.find is not None:
         yield from _request(("find",), found.find, own | _REPLY_HOLES | answered, found.find.paging)
+
+
+def _in_files(reply: Reply) -> Iterator[tuple[Path, str]]:
+    if reply.files is None:
+        return
+    yield from _unknown_holes(("reply", "files", "item"), reply.files.item, _FILE_HOLES)
+    if not isinstance(reply.body, Mapping):
+        yield ("reply", "files"), "files need a body of names and values"
+    elif reply.files.multipart and any(isinstance(each, Mapping | list) for each in reply.body.values()):
+        yield ("reply", "files"), "a form has no room for what is nested in the body"
 
 
 def _in_tickets(tickets: Tickets, own: set[str]) -> Iterator[tuple[Path, str]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from base64 import b64decode
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -40,10 +41,15 @@ _MAX_ATTACHMENTS = 100
 
 @dataclass(frozen=True, slots=True)
 class Reader:
-    """Reads by one description. `max_body_bytes` is the longest text taken."""
+    """Reads by one description.
+
+    `max_body_bytes` is the longest text taken, `max_attachment_bytes` the largest file; of a larger one only
+    what is said of it is.
+    """
 
     description: Description
     max_body_bytes: int
+    max_attachment_bytes: int
 
     def ticket_id(self, ticket: Any) -> str:
         """Raises: BadRecord not_an_object, missing_id, bad_id, bad_expression."""
@@ -126,7 +132,7 @@ class Reader:
         if fields.deleted is not None and fields.deleted.holds(document):
             yield Deleted(external_id)
             return
-        attachments = tuple(_attachments(fields.attachments, document)) if fields.attachments else ()
+        attachments = tuple(self._attachments(fields.attachments, document)) if fields.attachments else ()
         html = _optional(fields.html, document, "html")
         text = _optional(fields.text, document, "text")
         if text is None or not text.strip():
@@ -155,6 +161,23 @@ class Reader:
         edited_at = _moment(fields.edited_at, document, zone, now)
         if edited_at is not None and sent_at is not None and edited_at > sent_at:
             yield Edited(external_id, text, html, edited_at)
+
+    def _attachments(self, fields: AttachmentFields, document: Any) -> Iterator[Attachment]:
+        found = fields.items(document)
+        for each in (found if isinstance(found, list) else [])[:_MAX_ATTACHMENTS]:
+            said = None if fields.size is None else fields.size(each)
+            content = _content(fields.content, each)
+            size_bytes = len(content) if content is not None else 0
+            if content is None and isinstance(said, int) and not isinstance(said, bool):
+                size_bytes = max(said, 0)
+            yield Attachment(
+                name=_short(fields.name, each, "attachment") or "attachment",
+                content_type=_short(fields.content_type, each, "attachment") or "application/octet-stream",
+                size_bytes=size_bytes,
+                content=content if size_bytes <= self.max_attachment_bytes else None,
+                url=_short(fields.url, each, "attachment"),
+                description=_short(fields.description, each, "attachment"),
+            )
 
 
 def rejected(document: Any, bad: BadRecord, where: str) -> Rejected:
@@ -204,6 +227,17 @@ def _plain(value: Any, name: str) -> str | int | float | bool | None:
     return _string(value, name)
 
 
+def _content(expression: Compiled | None, document: Any) -> bytes | None:
+    """What is in base64. Raises: BadRecord bad_attachments where it is not."""
+    found = None if expression is None else expression(document)
+    if found is None:
+        return None
+    try:
+        return b64decode(found, validate=True)
+    except (ValueError, TypeError):
+        raise BadRecord("bad_attachments", "The content of an attachment is no base64.") from None
+
+
 def _author(fields: AuthorFields, document: Any, network: str) -> Author | None:
     identities: list[Identity] = []
     for kind, expression in (
@@ -234,15 +268,3 @@ def _author(fields: AuthorFields, document: Any, network: str) -> Author | None:
         (_optional(fields.name, document, "author") or "").strip()[:MAX_ID_LENGTH] or None,
         min(int(followers or 0), MAX_FOLLOWERS) if counted else None,
     )
-
-
-def _attachments(fields: AttachmentFields, document: Any) -> Iterator[Attachment]:
-    found = fields.items(document)
-    for each in (found if isinstance(found, list) else [])[:_MAX_ATTACHMENTS]:
-        size = None if fields.size is None else fields.size(each)
-        yield Attachment(
-            name=_short(fields.name, each, "attachment") or "attachment",
-            content_type=_short(fields.content_type, each, "attachment") or "application/octet-stream",
-            size_bytes=size if isinstance(size, int) and not isinstance(size, bool) and size >= 0 else 0,
-            url=_short(fields.url, each, "attachment"),
-        )

@@ -14,6 +14,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from email import message_from_bytes
+from email.policy import HTTP
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, TypeVar
 from urllib.parse import parse_qs, unquote, urlsplit
@@ -33,6 +35,7 @@ class Asked:
     query: dict[str, str]
     headers: dict[str, str]
     body: Json
+    files: list[tuple[str, str, str, bytes]] = field(default_factory=list)
 
     @property
     def steps(self) -> list[str]:
@@ -60,6 +63,7 @@ class Tracker:
     cut: bool = False
     headers: dict[str, str] = field(default_factory=dict)
     tickets: list[Json] = field(default_factory=list)
+    kept: dict[str, bytes] = field(default_factory=dict)
 
     def answer(self, asked: Asked) -> Told:
         raise NotImplementedError
@@ -91,13 +95,23 @@ class Freshdesk(Tracker):
                 since = asked.query["updated_since"]
                 datetime.strptime(since, "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=UTC)
                 found = sorted(self.tickets, key=lambda each: str(each["updated_at"]))
-                return self._page(asked, [each for each in found if each["updated_at"] >= since])
+                listed = [
+                    {name: value for name, value in each.items() if name != "attachments"}
+                    for each in found
+                    if each["updated_at"] >= since
+                ]
+                return self._page(asked, listed)
+            case "GET", "tickets", number:
+                assert asked.query == {"include": "requester"}
+                whole = [each for each in self.tickets if str(each["id"]) == number]
+                return Told(200, whole[0]) if whole else Told(404)
             case "GET", "tickets", number, "conversations":
                 if not any(str(each["id"]) == number for each in self.tickets):
                     return Told(404)
                 return self._page(asked, self.conversations.get(int(number), []))
             case "POST", "tickets", number, "reply":
                 assert set(asked.body) == {"body"}
+                assert {name for name, *_ in asked.files} <= {"attachments[]"}
                 posted = {
                     "id": 9000 + sum(map(len, self.conversations.values())),
                     "ticket_id": int(number),
@@ -143,6 +157,8 @@ class Intercom(Tracker):
                 assert asked.body["message_type"] == "comment"
                 assert asked.body["type"] == "admin"
                 assert asked.body["admin_id"] == "814860"
+                for each in asked.body.get("attachment_files", []):
+                    assert set(each) == {"name", "content_type", "data"}
                 [found] = [each for each in self.tickets if each["id"] == number]
                 parts = found["conversation_parts"]["conversation_parts"]
                 parts.append(
@@ -222,6 +238,24 @@ class Homemade(Tracker):
                 return Told(404)
 
 
+def _read(kind: str, content: bytes) -> tuple[Json, list[tuple[str, str, str, bytes]]]:
+    """JSON, or a form with files (RFC 7578)."""
+    if not kind.startswith("multipart/form-data"):
+        return (json.loads(content) if content else None), []
+    form = message_from_bytes(b"content-type: " + kind.encode() + b"\r\n\r\n" + content, policy=HTTP)
+    fields: dict[str, str] = {}
+    files: list[tuple[str, str, str, bytes]] = []
+    for part in form.iter_parts():
+        name = str(part["content-disposition"].params["name"])
+        value = part.get_payload(decode=True)
+        assert isinstance(value, bytes)
+        if part.get_filename() is None:
+            fields[name] = value.decode()
+        else:
+            files.append((name, str(part.get_filename()), part.get_content_type(), value))
+    return fields, files
+
+
 _T = TypeVar("_T", bound=Tracker)
 
 
@@ -239,10 +273,12 @@ def running(tracker: _T) -> Iterator[_T]:
                 parts.path,
                 {name: values[-1] for name, values in parse_qs(parts.query, keep_blank_values=True).items()},
                 {name.lower(): value for name, value in self.headers.items()},
-                json.loads(content) if content else None,
+                *_read(self.headers.get("content-type") or "", content),
             )
             tracker.asked.append(asked)
-            told = tracker.instead.pop(0) if tracker.instead else tracker.answer(asked)
+            told = Told(200, raw=tracker.kept[parts.path]) if parts.path in tracker.kept else None
+            if told is None or tracker.instead:
+                told = tracker.instead.pop(0) if tracker.instead else tracker.answer(asked)
             if tracker.cut:
                 self.connection.shutdown(socket.SHUT_RDWR)
                 return
