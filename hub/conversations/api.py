@@ -10,7 +10,7 @@ from fastapi import APIRouter, Header, Query
 from pydantic import AwareDatetime, BaseModel, Field
 
 from hub.clock import utcnow
-from hub.conversations import attachments_api, delivery, service
+from hub.conversations import attachments_api, delivery, merging, service
 from hub.conversations.attachments import MOST_FILES
 from hub.conversations.attachments_api import AttachmentIn, AttachmentOut
 from hub.conversations.models import AnalysisRow, Conversation, Message
@@ -195,6 +195,20 @@ class ChangeIn(BaseModel):
     remove_tags: Annotated[list[str], Field(max_length=MOST_TAGS)] = []
 
 
+class MergeIn(BaseModel):
+    """Which conversation takes the messages."""
+
+    into: Annotated[int, Field(ge=1, le=LARGEST)]
+
+
+class SplitIn(BaseModel):
+    """Which messages go."""
+
+    message_ids: Annotated[
+        list[Annotated[int, Field(ge=1, le=LARGEST)]], Field(min_length=1, max_length=1000)
+    ]
+
+
 class DeliveryIn(BaseModel):
     """What to do about a reply that failed or whose outcome nobody knows."""
 
@@ -282,6 +296,25 @@ def patch_conversation(
     if body.add_tags or body.remove_tags:
         change_tags(session, conversation, add=body.add_tags, remove=body.remove_tags, user=user, now=now)
     return conversation_out(conversation)
+
+
+@router.post("/conversations/{conversation_id}/merge")
+def post_merge(user: ApiUser, session: SessionDep, conversation_id: RowId, body: MergeIn) -> ConversationOut:
+    """Merge this conversation into another of the same customer and channel; the other."""
+    return conversation_out(merging.merge(session, conversation_id, body.into, user=user, now=utcnow()))
+
+
+@router.post("/conversations/{conversation_id}/unmerge")
+def post_unmerge(user: ApiUser, session: SessionDep, conversation_id: RowId) -> ConversationOut:
+    """Take the merging of this conversation back, as long as nothing has happened since."""
+    return conversation_out(merging.unmerge(session, conversation_id, user=user, now=utcnow()))
+
+
+@router.post("/conversations/{conversation_id}/split", status_code=201)
+def post_split(user: ApiUser, session: SessionDep, conversation_id: RowId, body: SplitIn) -> ConversationOut:
+    """Move messages to a new conversation that follows this one; the new one."""
+    new = merging.split(session, conversation_id, body.message_ids, user=user, now=utcnow())
+    return conversation_out(new)
 
 
 @router.post("/messages/{message_id}/delivery")

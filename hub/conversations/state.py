@@ -48,16 +48,17 @@ def store_state(conversation: Conversation, state: ConversationState, now: datet
     conversation.answered_until = state.answered_until
     conversation.snoozed_until = state.snoozed_until
     conversation.last_replied_at = state.last_replied_at
-    _keep_history(conversation, state.history)
+    keep_history(conversation, state.history)
 
 
 def become(conversation: Conversation, status: Status, now: datetime) -> None:
     """Change the status, without what else a person's choice of it would do."""
     conversation.status = status
-    _keep_history(conversation, changed(history_of(conversation), status, now))
+    keep_history(conversation, changed(history_of(conversation), status, now))
 
 
-def _keep_history(conversation: Conversation, history: Iterable[StatusChange]) -> None:
+def keep_history(conversation: Conversation, history: Iterable[StatusChange]) -> None:
+    """Keep the changes of status, and once it is solved the times that follow from them."""
     told = [[status, at.isoformat()] for status, at in history]
     if told == (conversation.history or []):
         return

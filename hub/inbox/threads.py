@@ -63,13 +63,14 @@ class Threads:
         self._session, self._channel, self._now = session, channel, now
         self._by_thread: dict[tuple[str, Customer], Conversation] = {}
         self._by_key: dict[str, Conversation] = {}
+        self._by_id: dict[int, Conversation] = {}
         self._by_subject: dict[tuple[Customer, str], Conversation] = {}
         self._by_message: dict[str, Conversation] = {}
         self._follow_up: dict[tuple[int, Customer], Conversation] = {}
         refs = (ref for message in messages for ref in message.in_reply_to[:REFERENCES])
         referred = list(messages_named(session, channel.id, refs))
         ids = {each.conversation_id for each in referred} | set(also)
-        found = {each.id: each for each in self._locked(ids, messages, customers)}
+        self._by_id = found = {each.id: each for each in self._locked(ids, messages, customers)}
         for conversation in found.values():
             self._index(conversation)
         self._by_message = {each.name: found[each.conversation_id] for each in referred}
@@ -113,7 +114,10 @@ class Threads:
         return next(theirs, known[0] if known else None)
 
     def _last(self, conversation: Conversation, customer: Customer) -> Conversation:
-        """The customer's newest follow-up of a conversation that takes nothing of theirs; else itself."""
+        """What it was merged into, or the customer's newest follow-up where it takes nothing of theirs; else
+        itself."""
+        while conversation.merged_into_id in self._by_id:
+            conversation = self._by_id[conversation.merged_into_id]
         while conversation.status == "closed" or conversation.customer is not customer:
             following = self._follow_up.get((conversation.id, customer))
             if following is None:
@@ -172,6 +176,12 @@ class Threads:
         for few in _chunks(sorted(ids)):
             whose = select(Conversation.customer_id).where(Conversation.id.in_(few))
             ids.update(self._ids(Conversation.customer_id.in_(whose), follow_up))
+        more = ids
+        while more:
+            into = Conversation.merged_into_id.is_not(None)
+            found = select(Conversation.merged_into_id).where(Conversation.id.in_(sorted(more)), into)
+            more = {each for each in self._session.scalars(found) if each is not None} - ids
+            ids |= more
         loose = any(not message.thread_key for message in messages)
         theirs = or_(follow_up, Conversation.status != "solved") if loose else follow_up
         for few in _chunks(sorted(customer.id for customer in customers)):

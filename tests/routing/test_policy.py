@@ -433,7 +433,7 @@ def test_the_guide_explains_every_field() -> None:
 
 
 def test_the_examples_of_the_guide_are_right() -> None:
-    calendars, policies, contracts, listening = re.findall(
+    calendars, policies, contracts, listening, warnings = re.findall(
         r"```yaml\n(.*?)```", GUIDE.read_text(), flags=re.DOTALL
     )
     rest = SMALL[SMALL.index("  - name: Rest") :]
@@ -444,6 +444,8 @@ def test_the_examples_of_the_guide_are_right() -> None:
         + contracts
         + rest
         + listening
+        + warnings
     )
+    assert [step.at for step in policy.warnings] == ["80%", "15m before", "30m after"]
     assert [rule.then for rule in policy.listening] == ["count", "conversation", "conversation"]
     assert [rule.name for rule in policy.policies] == ["Angry in public", "Contracts", "Rest"]
