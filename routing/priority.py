@@ -10,7 +10,7 @@ from typing import TypeVar
 from routing.facts import sure_intents
 from routing.policy import Handling, Policy
 from routing.promise_rules import DEFAULT
-from routing.targets import promised
+from routing.targets import Promised, promised
 from routing.types import Facts, JourneyStage, Priority, Reason
 from routing.weight_rules import CountBand, LifetimeBand, Weights
 from sentiment.types import Analysis, IntentLabel
@@ -18,12 +18,15 @@ from sentiment.types import Analysis, IntentLabel
 _Band = TypeVar("_Band", CountBand, LifetimeBand)
 
 
-def prioritise(facts: Facts, waiting_since: datetime, policy: Policy) -> Priority:
+def prioritise(
+    facts: Facts, waiting_since: datetime, policy: Policy, terms: Promised | None = None
+) -> Priority:
     """What is promised to a customer who has waited since then, and what keeping it is worth.
 
+    `terms` are what the policy promises by these facts, where the caller has asked that already.
     Raises: routing.calendars.NeverOpen, where exceptions leave a calendar next to no open time for years.
     """
-    owed = promised(facts, policy)
+    owed = terms or promised(facts, policy)
     target = owed.targets[facts.metric]
     due_at = target.calendar.deadline(waiting_since, target.time)
     reasons = tuple(_reasons(facts, policy.known_tier(facts.tier), policy))

@@ -106,7 +106,7 @@ def back(as_json: JsonOption = False) -> None:
 
 
 def status(as_json: JsonOption = False) -> None:
-    """Say which version rules, and how many of those who wait are still placed by an earlier one."""
+    """Say which version rules, and how many open conversations are still placed by an earlier one."""
     from hub.policies.queries import replacing
 
     with opened() as hub, hub.database.reading() as session:
@@ -116,9 +116,9 @@ def status(as_json: JsonOption = False) -> None:
         return
     show(f"Version {found.version_id} rules since {local(found.since)}.")
     if found.left:
-        say(f"{found.placed:,} of {plural(found.waiting, 'waiting conversation')} are placed by it.")
+        say(f"{found.placed:,} of {plural(found.open, 'open conversation')} are placed by it.")
     else:
-        say(f"All {found.waiting:,} who wait are placed by it." if found.waiting else "Nobody waits.")
+        say(f"All {found.open:,} open conversations are placed by it." if found.open else "None is open.")
 
 
 def _version(session: Session, name: str) -> PolicyVersion:

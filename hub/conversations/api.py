@@ -24,6 +24,7 @@ from hub.queue.api import IntentOut, ReasonOut, SentimentOut
 from hub.queue.queries import reasons_of
 from hub.tickets import api as tickets_api
 from hub.tickets.api import TicketOut
+from routing.types import Urgency
 
 router = APIRouter(tags=["conversations"])
 router.include_router(attachments_api.router)
@@ -41,6 +42,7 @@ class ConversationOut(BaseModel):
     subject: str | None
     status: str
     owner: str | None
+    priority: str
     tags: list[str]
     follows_id: int | None
     listening: bool
@@ -190,6 +192,7 @@ class ChangeIn(BaseModel):
 
     status: str | None = None
     snoozed_until: AwareDatetime | None = None
+    priority: Urgency | None = None
     owned: bool | None = None
     add_tags: Annotated[list[str], Field(max_length=MOST_TAGS)] = []
     remove_tags: Annotated[list[str], Field(max_length=MOST_TAGS)] = []
@@ -282,7 +285,7 @@ def post_note(user: ApiUser, session: SessionDep, conversation_id: RowId, body: 
 def patch_conversation(
     user: ApiUser, session: SessionDep, conversation_id: RowId, body: ChangeIn
 ) -> ConversationOut:
-    """Change status, ownership or tags. A vendor that has tickets is told of status and tags."""
+    """Change status, ownership, priority or tags. A vendor that has tickets is told of status and tags."""
     now = utcnow()
     conversation = service.get_conversation(session, conversation_id)
     if body.owned is True:
@@ -295,6 +298,8 @@ def patch_conversation(
         )
     if body.add_tags or body.remove_tags:
         change_tags(session, conversation, add=body.add_tags, remove=body.remove_tags, user=user, now=now)
+    if body.priority is not None:
+        service.set_priority(session, conversation, body.priority, user=user, now=now)
     return conversation_out(conversation)
 
 
@@ -340,6 +345,7 @@ def conversation_out(conversation: Conversation) -> ConversationOut:
         subject=conversation.subject,
         status=conversation.status,
         owner=conversation.owner.name if conversation.owner else None,
+        priority=conversation.priority,
         tags=conversation.tags,
         follows_id=conversation.follows_id,
         listening=conversation.listening,

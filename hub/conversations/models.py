@@ -114,13 +114,6 @@ class Conversation(Base):
         ),
         _partial("ix_conversations_snoozed_until", "snoozed_until", where="snoozed_until IS NOT NULL"),
         Index("ix_conversations_customer_id", "customer_id"),
-        # Who waits, by the version of the policy that they were placed by.
-        _partial(
-            "ix_conversations_placed_by",
-            "policy_version_id",
-            "id",
-            where="waiting_since IS NOT NULL",
-        ),
         # Lists are either of what was written to us or of what was overheard.
         Index("ix_conversations_list", "listening", "last_message_at", "id"),
         Index("ix_conversations_updated_at", "updated_at", "id"),

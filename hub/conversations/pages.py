@@ -34,6 +34,7 @@ from hub.policies.service import active_policy
 from hub.queue.pages import row_view
 from hub.queue.queries import queue_rows
 from hub.tickets import pages as ticket_pages
+from routing.types import URGENCIES
 from sentiment.types import INTENTS, SENTIMENTS
 
 router = APIRouter()
@@ -132,6 +133,7 @@ def conversation_page(
         messages=message_views(thread),
         composer=_composer(session, conversation),
         statuses=[{"value": value, "text": text} for value, text in STATUS_CHOICES],
+        priorities=URGENCIES,
         snoozes=snooze_choices(now, _zone(request, session)),
         known_tags=[each.name for each in list_tags(session)],
         moods=SENTIMENTS,
@@ -241,6 +243,23 @@ def status(
     return go(f"/conversations/{conversation_id}")
 
 
+@router.post("/conversations/{conversation_id}/priority")
+def priority(
+    request: Request,
+    session: SessionDep,
+    user: PageUser,
+    conversation_id: RowId,
+    priority: Annotated[str, Form()],
+) -> Response:
+    conversation = service.get_conversation(session, conversation_id)
+    before = conversation.priority
+    service.set_priority(session, conversation, priority, user=user, now=utcnow())
+    if before != priority:
+        undo = (f"/conversations/{conversation_id}/priority", {"priority": before})
+        toast(request, f"The priority is {priority} now.", undo=undo)
+    return go(f"/conversations/{conversation_id}")
+
+
 @router.post("/messages/{message_id}/{act}")
 def deliver_again(session: SessionDep, user: PageUser, message_id: RowId, act: str) -> Response:
     acts = {
@@ -262,6 +281,7 @@ def _head(conversation: Conversation, me: User) -> dict[str, Any]:
         "id": conversation.id,
         "subject": conversation.subject,
         "status": conversation.status,
+        "priority": conversation.priority,
         "channel": conversation.channel,
         "customer": conversation.customer,
         "owner": {"name": conversation.owner.name, "is_me": conversation.owner.id == me.id}

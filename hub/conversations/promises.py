@@ -116,7 +116,7 @@ def follow(
     if governs is not conversation.promise:
         # What gave way was the other promise.
         conversation.gave_way_at, conversation.gave_way_to = None, 0
-    conversation.promise = governs
+        conversation.promise = governs
     return asks_for_agent(standings.values(), state, now)
 
 

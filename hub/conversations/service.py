@@ -21,6 +21,7 @@ from hub.errors import Conflict, Invalid, NotFound
 from hub.policies.service import active_policy
 from hub.queue.service import FOR_PLACING, place
 from hub.tickets.service import tell_vendor
+from routing.types import URGENCIES
 
 LONGEST_SNOOZE = timedelta(days=366)
 SETTABLE = tuple(status for status in STATUSES if status != "new")
@@ -172,6 +173,21 @@ def release(
         user,
         now,
     )
+
+
+def set_priority(
+    session: Session, conversation: Conversation, priority: str, *, user: User | None, now: datetime
+) -> None:
+    """Give it a priority; its promises and weight follow at once. Raises: Invalid for one that is none."""
+    if priority not in URGENCIES:
+        raise Invalid(f"priority {priority!r} is none of {', '.join(URGENCIES)}", field="priority")
+    before = conversation.priority
+    if priority == before:
+        return
+    conversation.priority = priority
+    place(session, [conversation], active_policy(session), now)
+    who = user.name if user else "The hub"
+    add_activity(session, conversation, f"{who}: {before} → {priority} priority", user, now)
 
 
 def set_status(

@@ -32,9 +32,9 @@ VersionId = Annotated[int, Query(ge=1, le=LARGEST)]
 
 
 class ReplacingOut(BaseModel):
-    """How many of those who wait have been placed by the version that rules, and how many are left."""
+    """How many open conversations have been placed by the version that rules, and how many are left."""
 
-    waiting: int
+    open: int
     placed: int
     left: int
 
@@ -136,7 +136,7 @@ class DecisionList(BaseModel):
 
 @router.get("/policy")
 def get_policy(user: ApiUser, session: SessionDep) -> PolicyOut:
-    """The policy that rules now, and how far those who wait have been placed by it."""
+    """The policy that rules now, and how many open conversations are placed by it."""
     active = active_since(session)
     return PolicyOut(
         version=active.version_id,
@@ -227,7 +227,7 @@ def get_decisions(user: ApiUser, session: SessionDep, conversation_id: RowId) ->
 
 
 def _replacing(found: Replacing) -> ReplacingOut:
-    return ReplacingOut(waiting=found.waiting, placed=found.placed, left=found.left)
+    return ReplacingOut(open=found.open, placed=found.placed, left=found.left)
 
 
 def _decision(row: Decision) -> DecisionOut:

@@ -39,17 +39,17 @@ class Line:
 
 @dataclass(frozen=True, slots=True)
 class Replacing:
-    """How far those who wait have been placed by the version that rules."""
+    """How many of the conversations in which something is owed are placed by the version that rules."""
 
     version_id: int
     since: datetime
-    waiting: int
+    open: int
     placed: int
 
     @property
     def left(self) -> int:
         """How many are still placed by an earlier version."""
-        return self.waiting - self.placed
+        return self.open - self.placed
 
 
 def list_activations(session: Session, cursor: str | None = None, limit: int = 50) -> Page[Ruled]:
@@ -68,7 +68,7 @@ def replacing(session: Session) -> Replacing:
     active = active_since(session)
     rows = session.execute(
         select(Conversation.policy_version_id, func.count())
-        .where(Conversation.waiting_since.is_not(None))
+        .where(Conversation.placed_for.is_not(None))
         .group_by(Conversation.policy_version_id)
     )
     counts: dict[int | None, int] = {row[0]: row[1] for row in rows}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from datetime import datetime
 
-from sqlalchemy import ColumnElement, Select, Update, bindparam, or_, select, update
+from sqlalchemy import ColumnElement, Select, Update, bindparam, insert, or_, select, update
 from sqlalchemy.orm import Session, joinedload
 
 from hub.assignment.claiming import claim_eligible
@@ -48,6 +48,7 @@ def place(
     facts_by_id = facts_of(session, owing, policy, now)
     rows = _promises(session, conversations)
     placed: list[tuple[Conversation, Facts]] = []
+    decided: list[dict[str, object]] = []
     for conversation in conversations:
         conversation.updated_at = now
         conversation.policy_version_id = active.version_id
@@ -66,18 +67,18 @@ def place(
         if promise is None:
             leave_queue(conversation)
             continue
-        priority = prioritise(facts, conversation.waiting_since or now, active.policy)
+        priority = prioritise(facts, conversation.waiting_since or now, active.policy, terms)
         placed.append((conversation, facts))
         conversation.weight = priority.weight
         conversation.reasons = [{"factor": reason.factor, "text": reason.text} for reason in priority.reasons]
         if _outcome(conversation) != before:
-            session.add(
-                Decision(
-                    conversation_id=conversation.id,
-                    policy_version_id=active.version_id,
-                    decided_at=now,
-                    explanation=explanations.to_text(priority),
-                )
+            decided.append(
+                {
+                    "conversation_id": conversation.id,
+                    "policy_version_id": active.version_id,
+                    "decided_at": now,
+                    "explanation": explanations.to_text(priority),
+                }
             )
         conversation.work_seconds = priority.work_seconds
         if serve:
@@ -87,6 +88,8 @@ def place(
             conversation.reply_by = None
     set_lanes(session, placed, active, now)
     session.flush()
+    if decided:
+        session.execute(insert(Decision), decided)
     nudge(session, "plan")
     if not active.policy.assigns_freely:
         nudge(session, "assign")
@@ -142,7 +145,11 @@ def _placed(which: ColumnElement[bool]) -> Select[Conversation]:
     return (
         select(Conversation)
         .where(Conversation.placed_for.is_not(None), which)
-        .options(*FOR_PLACING)
+        .options(
+            *FOR_PLACING,
+            # The words are a fact; all else of a message is left where it is.
+            joinedload(Conversation.newest_message).load_only(Message.body),
+        )
         .with_for_update(of=Conversation, skip_locked=True)
     )
 

@@ -58,17 +58,9 @@ def upgrade() -> None:
     op.add_column(
         "conversations", sa.Column("priority", sa.String(length=10), server_default="normal", nullable=False)
     )
-    op.create_index(
-        "ix_conversations_placed_by",
-        "conversations",
-        ["policy_version_id", "id"],
-        postgresql_where=sa.text("waiting_since IS NOT NULL"),
-        sqlite_where=sa.text("waiting_since IS NOT NULL"),
-    )
 
 
 def downgrade() -> None:
-    op.drop_index("ix_conversations_placed_by", table_name="conversations")
     op.drop_column("conversations", "priority")
     op.drop_table("decisions")
     op.add_column(

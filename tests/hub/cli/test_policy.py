@@ -87,5 +87,5 @@ def test_versions_are_listed_compared_and_taken_back(cli: Cli, hub: Hub) -> None
     assert len(cli.json("policy", "versions")) == 4
     assert "no version 9" in cli.problem("policy", "activate", "9")
     assert "no version" in cli.problem("policy", "diff", "first")
-    assert "Nobody waits" in cli("policy", "status").stderr
+    assert "None is open" in cli("policy", "status").stderr
     assert cli.json("policy", "status")["left"] == 0

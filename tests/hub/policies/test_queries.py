@@ -52,11 +52,11 @@ def test_how_far_a_change_has_come(hub: Hub) -> None:
         for number in range(3):
             receive_one(session, chirp, inbound(author=f"ann{number}", thread_key=str(number)))
         before = replacing(session)
-        assert (before.waiting, before.placed, before.left) == (3, 3, 0)
+        assert (before.open, before.placed, before.left) == (3, 3, 0)
         version_id = activate(session, SHORTER, NOW).version_id
         assert (replacing(session).version_id, replacing(session).left) == (version_id, 3)
     while replace_stale(hub):
         pass
     with hub.database.reading() as session:
         after = replacing(session)
-        assert (after.version_id, after.waiting, after.left) == (version_id, 3, 0)
+        assert (after.version_id, after.open, after.left) == (version_id, 3, 0)
