@@ -9,7 +9,7 @@ import pytest
 from sqlalchemy import update
 from sqlalchemy.orm import Session
 
-from connectors.base import Annotation, AuthExpired, OutcomeUnknown, Refused, RetryLater
+from connectors.base import Annotation, OutcomeUnknown, Refused
 from connectors.zendesk.connector import ZendeskConnector
 from hub.channels.service import find_channel, renew_channel, set_paused
 from hub.tickets.models import Ticket
@@ -164,10 +164,8 @@ def test_a_process_that_died_is_followed_by_another(desk: Desk) -> None:
     [
         None,
         Annotation("35", "solved", ("parcel",)),
-        RetryLater("busy"),
         Refused("no"),
         OutcomeUnknown("who knows"),
-        AuthExpired("sign in"),
         ZeroDivisionError(),
     ],
 )
