@@ -19,4 +19,5 @@ def test_it_is_ready_and_ends_when_told(postgres_url: str, redis_url: str, tmp_p
     with process:
         told_at = time.monotonic()
         assert process.terminate() == 0
-        assert time.monotonic() - told_at < 5
+        # At once by itself; the rest is for a machine with much else to do.
+        assert time.monotonic() - told_at < 15
