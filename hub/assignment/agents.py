@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from datetime import datetime
+from typing import Any
 
-from sqlalchemy import func, select
+from sqlalchemy import bindparam, func, select
 from sqlalchemy.orm import Session
 
 from hub.accounts.models import User
@@ -18,14 +19,10 @@ from routing.policy import Policy
 ANSWERING = ("agent", "social")
 
 
-def is_online(user: User, policy: Policy, now: datetime) -> bool:
-    """Whether somebody was seen lately, is not away and not locked out."""
-    return (
-        user.disabled_at is None
-        and not user.away
-        and user.seen_at is not None
-        and user.seen_at > now - policy.assignment.away_after
-    )
+def is_online(user: Any, policy: Policy, now: datetime) -> bool:
+    """Whether a user, or a row of their columns, was seen lately, is not away and not locked out."""
+    absent = user.disabled_at is not None or user.away or user.seen_at is None
+    return not absent and bool(user.seen_at > now - policy.assignment.away_after)
 
 
 def load_agents(
@@ -71,6 +68,39 @@ def load_agents(
         )
         for user in users
     ]
+
+
+def agent_of(session: Session, user_id: int, policy: Policy, now: datetime) -> Agent | None:
+    """One user, locked as in `load_agents`; when they were given something last is not asked."""
+    connection = session.connection()
+    user = connection.execute(_USER, {"user_id": user_id}).one_or_none()
+    if user is None:
+        return None
+    used = connection.execute(_IN_HAND, {"user_id": user_id}).scalar()
+    default = policy.capacity.default if policy.capacity else None
+    return Agent(
+        id=user.id,
+        name=user.name,
+        online=is_online(user, policy, now),
+        teams=frozenset(user.teams),
+        skills=user.skills,
+        capacity=None if default is None else user.capacity if user.capacity is not None else default,
+        used=int(used or 0),
+    )
+
+
+_USER = (
+    select(
+        User.id, User.name, User.teams, User.skills, User.capacity, User.disabled_at, User.away, User.seen_at
+    )
+    .where(User.id == bindparam("user_id"))
+    .with_for_update(key_share=True)
+)
+_IN_HAND = select(func.sum(Conversation.load)).where(
+    Conversation.owner_id == bindparam("user_id"),
+    Conversation.owner_id.is_not(None),
+    Conversation.reply_by.is_not(None),
+)
 
 
 def units_in_hand(session: Session, user_ids: Sequence[int]) -> dict[int, int]:

@@ -31,7 +31,7 @@ from sqlalchemy.orm import Session
 
 from hub.accounts.models import User
 from hub.assignment.agents import load_agents
-from hub.assignment.models import REFUSALS, Assignment
+from hub.assignment.models import REFUSED, Assignment
 from hub.conversations.models import Conversation
 from hub.policies.service import ActivePolicy
 from routing.assignment import can_answer, demand
@@ -130,7 +130,7 @@ def refusals(session: Session, policy: Policy, now: datetime) -> dict[int, set[i
     found: dict[int, set[int]] = {}
     rows = session.execute(
         select(Assignment.conversation_id, Assignment.user_id).where(
-            text(f"assignments.ended IN {REFUSALS}"),
+            REFUSED,
             Assignment.ended_at > now - policy.assignment.offer_again_after,
         )
     )

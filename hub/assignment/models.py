@@ -15,6 +15,8 @@ ENDS = ("released", "declined", "not_accepted", "away", "sent_on", "answered_by_
 REFUSALS = ("declined", "not_accepted")
 _OPEN = text("ended_at IS NULL")
 _REFUSED = text(f"ended IN {REFUSALS}")
+REFUSED = text(f"assignments.ended IN {REFUSALS}")
+"""As the index of refusals says it, word for word."""
 
 
 class Assignment(Base):

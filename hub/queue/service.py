@@ -5,18 +5,17 @@ from __future__ import annotations
 from collections.abc import Collection
 from datetime import datetime
 
-from sqlalchemy import ColumnElement, Select, Update, bindparam, insert, or_, select, update
+from sqlalchemy import ColumnElement, Select, insert, or_, select, update
 from sqlalchemy.orm import Session, joinedload
 
-from hub.assignment.claiming import claim_eligible
+from hub.assignment.claiming import claim
 from hub.assignment.lanes import set_lanes
-from hub.assignment.owning import record_claim
 from hub.clock import utcnow
 from hub.conversations.models import Conversation, Message, Promise
 from hub.conversations.promises import NOTHING, follow
 from hub.conversations.state import state_of
 from hub.customers.models import Customer
-from hub.database import Base, UtcDateTime, nudge
+from hub.database import nudge
 from hub.policies.service import ActivePolicy, active_policy
 from hub.queue.facts import facts_of
 from hub.queue.models import Decision
@@ -164,43 +163,11 @@ FOR_PLACING = (
 
 def claim_next(session: Session, user_id: int, now: datetime) -> int | None:
     """Hand a user the unowned conversation with the earliest `reply_by` of those that the policy lets them
-    take: its id, None where there is none.
-
-    However many ask at once, no two get the same: PostgreSQL skips what another transaction holds, SQLite has
-    one writer.
-    """
-    policy = active_policy(session).policy
-    if not policy.assigns_freely:
-        claimed = claim_eligible(session, user_id, policy, now)
-    else:
-        claimed = session.connection().execute(_CLAIM, {"user_id": user_id, "now": now}).scalar()
-        if claimed is not None:
-            record_claim(session, claimed, user_id, now, ["asked for the next"])
+    take: its id, None where there is none. However many ask at once, no two get the same."""
+    claimed = claim(session, user_id, now)
     if claimed is not None:
         nudge(session, "plan")
     return claimed
-
-
-def _claim() -> Update:
-    earliest = (
-        select(Conversation.id)
-        .where(Conversation.reply_by.is_not(None), Conversation.owner_id.is_(None))
-        .order_by(Conversation.reply_by, Conversation.id)
-        .limit(1)
-        .with_for_update(skip_locked=True)
-        .scalar_subquery()
-    )
-    now = bindparam("now", type_=UtcDateTime)
-    return (
-        update(Base.metadata.tables["conversations"])
-        .where(Conversation.id == earliest, Conversation.owner_id.is_(None))
-        .values(owner_id=bindparam("user_id"), owned_since=now, updated_at=now)
-        .returning(Conversation.id)
-    )
-
-
-# Built once: on SQLite everybody waits while one claims.
-_CLAIM = _claim()
 
 
 def _outcome(conversation: Conversation) -> tuple[object, ...]:
