@@ -26,7 +26,8 @@ from routing.promises import owed
 from routing.targets import promised
 from routing.types import METRICS, Facts
 
-REPLACE_BATCH = 500
+# SQLite has one writer, who should not keep the others waiting for long.
+REPLACE_BATCH = 200
 MOVED_BATCH = 100
 
 
