@@ -25,6 +25,7 @@ from routing.assignment_rules import Assignment, Capacity
 from routing.calendars import Calendar, HolidaySource, Interval
 from routing.conditions import Condition
 from routing.located_yaml import Problem, read_yaml
+from routing.plan_rules import PlanRules
 from routing.policy_fields import STRICT, Duration, Name
 from routing.policy_problems import contradictions, field_problems
 from routing.promise_rules import ALWAYS, Rule
@@ -172,12 +173,12 @@ class Handling(_Part):
     default: Duration
     by_intent: dict[IntentLabel, Duration] = {}
     """Of several intents the longest counts."""
-    factor: Annotated[float, Field(ge=0.1, le=10)] = 1.5
-    """Safety: over 1, valuable conversations are answered early and not only in time."""
+    factor: Annotated[float, Field(ge=0.1, le=10)] = 1.0
+    """What all of it is multiplied by; the plan's room is what is careful of work that takes longer."""
 
 
 class SecondPromise(_Part):
-    """What a conversation is worth once its first promise gave way."""
+    """What a conversation is worth, once its first promise gave way, when that might return."""
 
     weight_factor: Annotated[float, Field(gt=0, le=1)] = 0.5
 
@@ -205,6 +206,7 @@ class Policy(_Part):
     """How much an agent has in hand at once; without it there is no limit."""
     assignment: Assignment = Assignment()
     second_promise: SecondPromise = SecondPromise()
+    plan: PlanRules = PlanRules()
     warnings: tuple[WarningStep, ...] = ()
     """When somebody is told that a promise is about to break, or has broken."""
 

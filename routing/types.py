@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Literal, get_args
+from typing import Literal, NamedTuple, get_args
 
 from sentiment.types import Analysis
 
@@ -92,8 +92,8 @@ class Priority:
 class Waiting:
     """A waiting conversation as the planner sees it.
 
-    `work_seconds` is at least 1, `second_due_at` after `due_at`. `gave_way_at` is that of its last place,
-    None where the first promise stands.
+    `work_seconds` is at least 1, `second_due_at` after `due_at`. `gave_way_at` and `gave_way_to` are those of
+    its last place, None and 0 where the first promise stands.
     """
 
     id: int
@@ -102,14 +102,14 @@ class Waiting:
     weight: float
     work_seconds: int
     gave_way_at: datetime | None = None
+    gave_way_to: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class Place:
+class Place(NamedTuple):
     """Where the plan puts a conversation.
 
-    `gave_way_at` is when its first promise gave way, None while it stands; `gave_way_to` then counts the
-    conversations of more weight that are served before it.
+    `gave_way_at` is when its first promise gave way, None while it stands; `gave_way_to` is how many
+    conversations of more weight were then to be served before it.
     """
 
     id: int
@@ -119,14 +119,24 @@ class Place:
 
 
 @dataclass(frozen=True, slots=True)
+class Fullest:
+    """How full the queue was of late: at `at`, `seconds` of work waited for each agent on duty."""
+
+    seconds: float
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class Plan:
     """The places in the order of serving, and what the manager wants to know of the hour ahead.
 
     `breaking` are the ids whose first promise the plan cannot keep, in the order of serving; `agents_needed`
-    is how many would keep every promise of the next hour that can still be kept.
+    is how many would keep every promise of the next hour that can still be kept. `fullest` is what the next
+    plan wants to know of this one, None where nobody was on duty.
     """
 
     places: tuple[Place, ...]
     agents: int
     breaking: tuple[int, ...]
     agents_needed: int
+    fullest: Fullest | None = None

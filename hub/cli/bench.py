@@ -34,7 +34,7 @@ def bench(
     out: Annotated[Path | None, typer.Option(help="Write the figures to this file as JSON too.")] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Measure the hub on this machine: the model, listening, replay, the plan, ingest, webhook to queue, the policy, `next`.
+    """Measure the hub on this machine: the model, listening, replay, the plan, the flow, the policy, `next`.
 
     Everything is stored in a temporary folder on the disk of the current folder, and removed. Goals are
     ratios and bounds taken in one run; exit status 1 where one is missed.

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from sqlalchemy import ForeignKey, Index, Text
+from sqlalchemy import Float, ForeignKey, Index, Text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from hub.database import Base, UtcDateTime
 
 
 class PlanSummary(Base):
-    """What the last run of the planner found; one row. `planned_at` also keeps runs a second apart."""
+    """What the last run of the planner found; one row. `planned_at` also keeps runs a second apart.
+
+    `fullest_seconds` and `fullest_at` are `routing.types.Fullest` for the next run.
+    """
 
     __tablename__ = "plans"
 
@@ -21,6 +24,8 @@ class PlanSummary(Base):
     agents: Mapped[int] = mapped_column(default=0)
     breaking: Mapped[int] = mapped_column(default=0)
     agents_needed: Mapped[int | None]
+    fullest_seconds: Mapped[float] = mapped_column(Float, default=0.0)
+    fullest_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
 
 
 class Decision(Base):

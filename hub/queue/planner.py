@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta
+from typing import Any
 
 from sqlalchemy import bindparam, func, or_, select, update
 from sqlalchemy.exc import IntegrityError
@@ -16,7 +17,7 @@ from hub.policies.service import active_policy
 from hub.queue.models import PlanSummary
 from hub.runtime import Hub
 from routing.plan import plan
-from routing.types import Waiting
+from routing.types import Fullest, Waiting
 
 # Beyond this many the rest keep their places: they are far down the queue, and the plan runs every second.
 HORIZON = 10_000
@@ -48,17 +49,29 @@ def plan_queue(hub: Hub) -> int:
             .order_by(Conversation.reply_by, Conversation.id)
             .limit(HORIZON)
         ).all()
+        last = session.get_one(PlanSummary, 1)
+        before = Fullest(last.fullest_seconds, last.fullest_at) if last.fullest_at is not None else None
         waiting = session.scalar(
             select(func.count()).select_from(Conversation).where(Conversation.reply_by.is_not(None))
         )
     planned = plan(
         [
-            Waiting(row.id, row.due_at, row.second_due_at, row.weight, row.work_seconds, row.gave_way_at)
+            Waiting(
+                row.id,
+                row.due_at,
+                row.second_due_at,
+                row.weight,
+                row.work_seconds,
+                row.gave_way_at,
+                row.gave_way_to,
+            )
             for row in rows
         ],
         agents,
         now,
         policy.second_promise.weight_factor,
+        policy.plan,
+        before,
     )
     due = {row.id: row.due_at for row in rows}
     stored = {row.id: (row.reply_by, row.gave_way_at, row.gave_way_to) for row in rows}
@@ -94,9 +107,14 @@ def plan_queue(hub: Hub) -> int:
                 agents=agents,
                 breaking=sum(1 for each in planned.breaking if due[each] > now),
                 agents_needed=planned.agents_needed,
+                **_fullest(planned.fullest),
             )
         )
     return 0
+
+
+def _fullest(fullest: Fullest | None) -> dict[str, Any]:
+    return {"fullest_seconds": fullest.seconds, "fullest_at": fullest.at} if fullest is not None else {}
 
 
 def agents_on_duty(session: Session, now: datetime, away_after: timedelta) -> int:

@@ -71,8 +71,9 @@ def foresee(hub: Hub) -> int:
     ][:OUTLOOK_HOURS]
     seen = None
     if coming or waiting:
-        factor = active.policy.second_promise.weight_factor
-        discipline = planned(plan, factor, every_seconds=60.0, share=0.05)
+        policy = active.policy
+        factor = policy.second_promise.weight_factor
+        discipline = planned(plan, factor, every_seconds=60.0, share=0.05, rules=policy.plan)
         seen = outlook(waiting, coming, cases, agents, now, discipline, ATTAINMENT)
     values["outlook"] = _outlook_values(seen)
     values["warned_since"] = _warned(seen, before, warned_since, now)

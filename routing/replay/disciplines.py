@@ -9,9 +9,11 @@ from datetime import datetime, timedelta
 from heapq import heapify, heappop, heappush
 from typing import Protocol
 
+from routing.plan import aim
+from routing.plan_rules import DEFAULT_RULES, PlanRules
 from routing.replay.jobs import Jobs
 from routing.replay.simulator import Discipline, Queue
-from routing.types import Plan, Waiting
+from routing.types import Fullest, Plan, Waiting
 
 
 def first_come(jobs: Jobs) -> Queue:
@@ -85,27 +87,47 @@ class Planner(Protocol):
     """What `routing.plan.plan` is."""
 
     def __call__(
-        self, waiting: Sequence[Waiting], agents: int, now: datetime, second_weight_factor: float
+        self,
+        waiting: Sequence[Waiting],
+        agents: int,
+        now: datetime,
+        second_weight_factor: float,
+        rules: PlanRules,
+        before: Fullest | None,
     ) -> Plan: ...
 
 
 def planned(
-    planner: Planner, second_weight_factor: float = 0.5, every_seconds: float = 1.0, share: float = 0.0
+    planner: Planner,
+    second_weight_factor: float = 0.5,
+    every_seconds: float = 1.0,
+    share: float = 0.0,
+    rules: PlanRules = DEFAULT_RULES,
 ) -> Discipline:
     """The earliest `reply_by` first, as the hub does it, and `planner` says what that is.
 
     Planned anew before somebody is taken, if anybody arrived or the number of agents changed since the last
     plan, that is `every_seconds` old, and the arrivals since are more than `share` of those who wait. Until
-    then who is new stands at their promise.
+    then who is new stands where they are aimed at.
     """
-    return lambda jobs: PlannedQueue(jobs, planner, second_weight_factor, every_seconds, share)
+    return lambda jobs: PlannedQueue(jobs, planner, second_weight_factor, every_seconds, share, rules)
 
 
 class PlannedQueue:
-    """The queue of `planned`. `gave_way` holds whose promise had given way when they were taken."""
+    """The queue of `planned`.
+
+    `gave_way` holds whose promise had given way when they were taken; `plans` counts the plans, `changes` how
+    often a promise gave way or returned.
+    """
 
     def __init__(
-        self, jobs: Jobs, planner: Planner, factor: float, every_seconds: float, share: float
+        self,
+        jobs: Jobs,
+        planner: Planner,
+        factor: float,
+        every_seconds: float,
+        share: float,
+        rules: PlanRules,
     ) -> None:
         self._jobs, self._planner, self._factor = jobs, planner, factor
         self._every, self._share = every_seconds, share
@@ -114,16 +136,20 @@ class PlannedQueue:
         self._arrived = 0
         self._agents = -1
         self._next_plan = -float("inf")
+        self._rules = rules
+        self._before: Fullest | None = None
         self.gave_way: set[int] = set()
         self.plans = 0
+        self.changes = 0
 
     def add(self, job: int, now: float) -> None:
         jobs = self._jobs
         start = jobs.start
         due_at = start + timedelta(seconds=jobs.due[job])
         second_due_at = start + timedelta(seconds=jobs.second_due[job])
-        self._waiting[job] = Waiting(job, due_at, second_due_at, jobs.weight[job], jobs.work[job])
-        heappush(self._queue, (due_at, job))
+        new = Waiting(job, due_at, second_due_at, jobs.weight[job], jobs.work[job])
+        self._waiting[job] = new
+        heappush(self._queue, (aim(new, self._rules), job))
         self._arrived += 1
 
     def take(self, now: float, agents: int) -> int:
@@ -143,10 +169,14 @@ class PlannedQueue:
         self._arrived, self._agents, self._next_plan = 0, agents, now + self._every
         moment = self._jobs.start + timedelta(seconds=now)
         waiting = self._waiting
-        planned = self._planner(list(waiting.values()), agents, moment, self._factor)
+        planned = self._planner(
+            list(waiting.values()), agents, moment, self._factor, self._rules, self._before
+        )
+        self._before = planned.fullest
         for place in planned.places:
             old = waiting[place.id]
             if old.gave_way_at != place.gave_way_at:
-                waiting[place.id] = replace(old, gave_way_at=place.gave_way_at)
+                self.changes += 1
+                waiting[place.id] = replace(old, gave_way_at=place.gave_way_at, gave_way_to=place.gave_way_to)
         self._queue = [(place.reply_by, place.id) for place in planned.places]
         heapify(self._queue)

@@ -13,4 +13,4 @@ REPLAN_SHARE = 0.05
 
 def ours(policy: Policy, share: float = REPLAN_SHARE) -> Discipline:
     """The earliest `reply_by` first; planned anew when more than `share` of those who wait are new."""
-    return planned(plan, policy.second_promise.weight_factor, share=share)
+    return planned(plan, policy.second_promise.weight_factor, share=share, rules=policy.plan)
