@@ -87,6 +87,7 @@ class Storm:
     def __init__(self, hub: Hub, *, workers: int, conversations: int, agents: int, seed: int = 1) -> None:
         self.hub, self.workers, self.seed = hub, workers, seed
         self.count = Count()
+        self.progress: Callable[[str], object] = lambda line: None
         self._lock = Lock()
         self._over = False
         _watch(hub)
@@ -162,6 +163,7 @@ class Storm:
         if left:
             self._break(f"left lying beside who is free: {left[:5]}")
         self._add("pauses")
+        self.progress(f"{waiting} are waiting")
         self._over = not waiting or bool(self.count.broken)
 
     def _hand_out(self, rng: Random) -> None:
@@ -292,6 +294,7 @@ def main() -> int:
             agents=asked.agents,
             seed=asked.seed,
         )
+        storm.progress = lambda line: sys.stderr.write(f"{line}\n")
         count = storm.run()
         hub.close()
     for name, value in vars(count).items():
