@@ -439,12 +439,7 @@ def test_the_examples_of_the_guide_are_right() -> None:
     rest = SMALL[SMALL.index("  - name: Rest") :]
     policy = read_policy(
         "time_zone: UTC\ncurrency: EUR\ntiers: [platinum, gold]\n"
-        + calendars
-        + policies
-        + contracts
-        + rest
-        + listening
-        + warnings
+        + "".join((calendars, policies, contracts, rest, listening, warnings))
     )
     assert [step.at for step in policy.warnings] == ["80%", "15m before", "30m after"]
     assert [rule.then for rule in policy.listening] == ["count", "conversation", "conversation"]
