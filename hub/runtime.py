@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Callable
 from threading import Lock
 
@@ -55,6 +56,9 @@ class Hub:
         migrations.upgrade(self.database)
         with self.database.session() as session:
             activate_configured(session, self.settings, utcnow())
+        # Batches of rows are many objects that live for a moment: to look for cycles among them every 700
+        # took a fifth to a quarter of the processor time of placing anew.
+        gc.set_threshold(50_000, 20, 100)
 
     def close(self) -> None:
         """Give connections back."""
