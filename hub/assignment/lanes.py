@@ -16,10 +16,10 @@ from typing import Any, NamedTuple
 from sqlalchemy import (
     ColumnElement,
     CompoundSelect,
+    Integer,
     Select,
     and_,
     bindparam,
-    literal,
     literal_column,
     or_,
     select,
@@ -251,10 +251,10 @@ def _heads(arms: int) -> Select[Any]:
             )
             .where(IN_LANE, Conversation.lane == bindparam(f"lane_{number}"))
             .order_by(Conversation.reply_by, Conversation.id)
-            .limit(bindparam(f"most_{number}", literal(0).type))
+            .limit(bindparam(f"most_{number}", type_=Integer))
             .subquery()
         )
         parts.append(select(one))
     every: CompoundSelect[Any] = union_all(*parts)
     merged = every.subquery()
-    return select(merged).order_by(merged.c.reply_by, merged.c.id).limit(bindparam("most", literal(0).type))
+    return select(merged).order_by(merged.c.reply_by, merged.c.id).limit(bindparam("most", type_=Integer))
