@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from datetime import datetime
 
-from sqlalchemy import ColumnElement, Select, insert, or_, select, update
+from sqlalchemy import ColumnElement, Select, insert, or_, select
 from sqlalchemy.orm import Session, joinedload
 
 from hub.assignment.claiming import claim
