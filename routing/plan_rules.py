@@ -28,7 +28,7 @@ class PlanRules(BaseModel):
     patience: Annotated[float, Field(ge=0, le=20)] = 2.1
     """Who gave way is owed an answer after at most so many times as long as the agents on duty would need for
     everybody who waited, at the fullest of late. Less is fairer and keeps fewer promises."""
-    least_patience: Annotated[float, Field(ge=1, le=20)] = 3.0
+    least_patience: Annotated[float, Field(ge=1, le=20)] = 2.5
     """But not before so many targets have passed."""
     behind: Duration = timedelta(minutes=15)
     """Who waited so long stands behind those aimed at within this time, and before everybody else."""
