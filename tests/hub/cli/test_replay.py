@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from datetime import timedelta
 from pathlib import Path
 
@@ -97,7 +98,7 @@ def test_tuning_proposes_and_changes_nothing(alone: Cli, tmp_path: Path) -> None
     ]
     trace.write_text("\n".join(map(json.dumps, lines)))
     # As if everything took ten times as long: most promises are given up that could be kept.
-    policy.write_text(DEFAULT_POLICY.replace("  factor: 1.5", "  factor: 10"))
+    policy.write_text(re.sub(r"(?m)^  factor: \S+", "  factor: 10", DEFAULT_POLICY))
     words = ("replay", "--trace", trace, "--agents", 2, "--policy", policy, "--tune", "--seeds", 1)
     told = alone.json(*words, "--rounds", 6, "--goal", "platinum=90%", "--proposal", proposal)
     assert told["goals"] == {"platinum": 0.9}

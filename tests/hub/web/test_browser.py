@@ -83,6 +83,8 @@ def test_the_keys(page: Page, waiting: dict[str, int]) -> None:
     page.keyboard.press("g")
     page.keyboard.press("p")
     expect(page.get_by_role("heading", level=1)).to_have_text("Customers")
+    # The heading is there before the scripts are.
+    page.wait_for_load_state()
     page.keyboard.press("/")
     expect(page.get_by_role("searchbox")).to_be_focused()
 

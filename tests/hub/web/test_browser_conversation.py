@@ -104,7 +104,7 @@ def test_releasing_and_taking_it_back(page: Page, waiting: dict[str, int]) -> No
 
 def test_the_status_menu(page: Page, waiting: dict[str, int]) -> None:
     page.goto(f"/conversations/{waiting['Pia']}")
-    menu = page.locator(".conversation-acts summary")
+    menu = page.locator(".conversation-acts summary").first
     menu.click()
     page.get_by_role("button", name="On hold: somebody else's turn").click()
     expect(status(page)).to_have_text("On hold")
@@ -122,7 +122,7 @@ def test_tomorrow_at_nine_is_nine_where_the_reader_is(
     page = opened(served.url, timezone_id="Asia/Tokyo")
     sign_in(served, page)
     page.goto(f"/conversations/{waiting['Pia']}")
-    page.locator(".conversation-acts summary").click()
+    page.locator(".conversation-acts summary").first.click()
     page.get_by_role("button", name="Tomorrow").click()
     expect(status(page)).to_have_text("Snoozed")
     expect(page.locator(".conversation-acts .until")).to_contain_text("09:00")

@@ -263,7 +263,7 @@ def test_the_tab_bar_leads_everywhere(reader: Page) -> None:
     reader.get_by_role("tab", name="Customer").tap()
     expect(reader.locator("#profile")).to_be_visible()
     expect(reader.locator("#thread")).to_be_hidden()
-    reader.locator(".conversation-acts summary").tap()
+    reader.locator(".conversation-acts summary").first.tap()
     for button in reader.locator(".conversation-acts .menu-item").all():
         expect(button).to_be_in_viewport(ratio=1)
 

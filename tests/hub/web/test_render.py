@@ -114,7 +114,7 @@ def everybody(**more: Any) -> dict[str, Any]:
     return {
         "brand": "A & B",
         "me": {"name": "Noor Haddad", "email": "noor@example.org", "role": "agent", "presence": "online"},
-        "badges": {"waiting": 1, "overdue": 0, "rejects": 1},
+        "badges": {"waiting": 1, "overdue": 0, "rejects": 1, "warnings": 1},
         "theme": "auto",
         "toasts": [],
         "now": NOW,

@@ -47,7 +47,7 @@ def test_weights_and_work_follow_the_numbers(policy: Policy) -> None:
     other = jobs.level.index(0)
     assert changed.weight[gold] == jobs.weight[gold] * 1.5
     assert changed.weight[other] == jobs.weight[other]
-    assert changed.work[gold] == 2 * jobs.work[gold]
+    assert changed.work[gold] == 3 * jobs.work[gold]
     assert changed.value == jobs.value
 
 
