@@ -62,14 +62,19 @@ def list_saved(as_json: JsonOption = False) -> None:
             show(table(columns, map(_cells, found), right=("messages", "before", "negative")))
 
 
-def remove(name: NameArgument) -> None:
+def remove(name: NameArgument, as_json: JsonOption = False) -> None:
     """Watch a query no more."""
+    from hub.listening.api import saved_out
     from hub.listening.saved import named_search, remove_search
 
     with opened() as hub, hub.database.session() as session:
         saved = named_search(session, name)
+        removed = saved_out(saved)
         remove_search(session, saved)
-    say(f"{saved.name!r} is counted no more.")
+    if as_json:
+        write_json(removed.model_dump(mode="json"))
+    else:
+        say(f"{removed.name!r} is counted no more.")
 
 
 def _cells(found: Found) -> tuple[str, ...]:

@@ -56,7 +56,8 @@ def opened(browser: Browser, troubles: list[str]) -> Iterator[Opened]:
             troubles.append(message.text)
 
     def open_page(url: str, **options: Any) -> Page:
-        options = {"locale": "en-GB", "timezone_id": "Europe/Berlin", **options}
+        # Without motion: a page left while it fades in is an error in Chromium ("Transition was skipped").
+        options = {"locale": "en-GB", "timezone_id": "Europe/Berlin", "reduced_motion": "reduce", **options}
         context = browser.new_context(base_url=url, **options)
         context.set_default_timeout(10_000)
         contexts.append(context)

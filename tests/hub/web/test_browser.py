@@ -42,13 +42,14 @@ def test_a_wrong_password_says_so_and_the_right_one_leads_where_one_wanted_to_go
     troubles.clear()
 
 
-def test_signing_out_ends_it(page: Page, waiting: dict[str, int]) -> None:
+def test_signing_out_ends_it(page: Page, waiting: dict[str, int], troubles: list[str]) -> None:
     page.goto("/queue")
     page.locator("summary.user").click()
     page.get_by_role("button", name="Sign out").click()
     expect(page).to_have_url(re.compile("/sign-in"))
     page.goto("/queue")
     expect(page).to_have_url(re.compile(r"/sign-in\?next=/queue"))
+    troubles.clear()
 
 
 def test_the_queue_shows_its_order_and_its_reasons(page: Page, waiting: dict[str, int]) -> None:
