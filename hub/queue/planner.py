@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import bindparam, func, or_, select, update
-from sqlalchemy.exc import IntegrityError
+from sqlalchemy import bindparam, func, select, update
 from sqlalchemy.orm import Session
 
 from hub.accounts.models import User
@@ -16,6 +16,7 @@ from hub.database import Base
 from hub.policies.service import active_policy
 from hub.queue.models import PlanSummary
 from hub.runtime import Hub
+from hub.turns import take_turn
 from routing.plan import plan
 from routing.types import Fullest, Waiting
 
@@ -28,53 +29,27 @@ def plan_queue(hub: Hub) -> int:
     """Plan anew if the last plan is a second old. Returns 0: one run sees everything there is."""
     now = utcnow()
     with hub.database.session() as session:
-        if not _take_turn(session, now):
+        if not take_turn(session, PlanSummary.planned_at, APART, now):
             return 0
     with hub.database.reading() as session:
         policy = active_policy(session).policy
         agents = agents_on_duty(session, now, policy.assignment.away_after)
-        rows = session.execute(
-            select(
-                Conversation.id,
-                Promise.due_at,
-                Promise.second_due_at,
-                Conversation.weight,
-                Conversation.work_seconds,
-                Conversation.gave_way_at,
-                Conversation.gave_way_to,
-                Conversation.reply_by,
-            )
-            .join(Promise, Promise.id == Conversation.promise_id)
-            .where(Conversation.reply_by.is_not(None))
-            .order_by(Conversation.reply_by, Conversation.id)
-            .limit(HORIZON)
-        ).all()
+        queue = who_waits(session, HORIZON)
         last = session.get_one(PlanSummary, 1)
         before = Fullest(last.fullest_seconds, last.fullest_at) if last.fullest_at is not None else None
         waiting = session.scalar(
             select(func.count()).select_from(Conversation).where(Conversation.reply_by.is_not(None))
         )
     planned = plan(
-        [
-            Waiting(
-                row.id,
-                row.due_at,
-                row.second_due_at,
-                row.weight,
-                row.work_seconds,
-                row.gave_way_at,
-                row.gave_way_to,
-            )
-            for row in rows
-        ],
+        [conversation for conversation, _ in queue],
         agents,
         now,
         policy.second_promise.weight_factor,
         policy.plan,
         before,
     )
-    due = {row.id: row.due_at for row in rows}
-    stored = {row.id: (row.reply_by, row.gave_way_at, row.gave_way_to) for row in rows}
+    due = {each.id: each.due_at for each, _ in queue}
+    stored = {each.id: (reply_by, each.gave_way_at, each.gave_way_to) for each, reply_by in queue}
     # By id, as everybody locks conversations, so that no two wait for each other.
     moved = [
         {
@@ -117,6 +92,28 @@ def _fullest(fullest: Fullest | None) -> dict[str, Any]:
     return {"fullest_seconds": fullest.seconds, "fullest_at": fullest.at} if fullest is not None else {}
 
 
+def who_waits(session: Session, limit: int) -> list[tuple[Waiting, datetime]]:
+    """Those who wait for an agent, each with the `reply_by` it has now; the earliest first."""
+    # Who stands in the queue has a weight and expected work.
+    rows: Iterable[Any] = session.execute(
+        select(
+            Conversation.id,
+            Promise.due_at,
+            Promise.second_due_at,
+            Conversation.weight,
+            Conversation.work_seconds,
+            Conversation.gave_way_at,
+            Conversation.gave_way_to,
+            Conversation.reply_by,
+        )
+        .join(Promise, Promise.id == Conversation.promise_id)
+        .where(Conversation.reply_by.is_not(None))
+        .order_by(Conversation.reply_by, Conversation.id)
+        .limit(limit)
+    )
+    return [(Waiting(*row[:-1]), row.reply_by) for row in rows]
+
+
 def agents_on_duty(session: Session, now: datetime, away_after: timedelta) -> int:
     """How many people who answer were seen lately and are not away."""
     return (
@@ -132,24 +129,3 @@ def agents_on_duty(session: Session, now: datetime, away_after: timedelta) -> in
         )
         or 0
     )
-
-
-def _take_turn(session: Session, now: datetime) -> bool:
-    """Whether it is our turn: the row is locked until we commit, and the next turn is a second away."""
-    taken = session.execute(
-        update(PlanSummary)
-        .where(PlanSummary.id == 1, or_(PlanSummary.planned_at <= now - APART, PlanSummary.planned_at > now))
-        .values(planned_at=now)
-        .returning(PlanSummary.id)
-    )
-    if taken.scalar() is not None:
-        return True
-    if session.get(PlanSummary, 1) is not None:
-        return False
-    try:
-        with session.begin_nested():
-            session.add(PlanSummary(id=1, planned_at=now))
-    except IntegrityError:
-        # The very first plan, and somebody else makes it.
-        return False
-    return True

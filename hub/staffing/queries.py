@@ -16,15 +16,13 @@ from hub.staffing.models import Foresight
 from routing.forecast import HOUR
 from routing.policy import Policy
 from routing.staffing import Case, Outlook
-from routing.types import Metric, Waiting
+from routing.types import Metric
 
 # Who begins to wait is work that comes in.
 REPLIES = ("first_reply_time", "next_reply_time")
 HISTORY = timedelta(days=70)
 # The mix of conversations is that of the newest.
 CASES = 2000
-# Beyond this many who wait the rest are far from being answered within the hours that are looked at.
-HORIZON = 3000
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,14 +57,11 @@ def foreseen(session: Session, now: datetime) -> Foreseen | None:
     row = session.get(Foresight, 1)
     if row is None or row.looked_at is None:
         return None
-    hours = [
-        HourView(**{**each, "starts_at": datetime.fromisoformat(each["starts_at"])}) for each in row.hours
-    ]
     return Foreseen(
         at=row.looked_at,
         history_hours=row.history_hours,
         today=row.today,
-        hours=[hour for hour in hours if hour.starts_at + HOUR > now],
+        hours=[hour for hour in read_hours(row) if hour.starts_at + HOUR > now],
         attainment=row.attainment,
         outlook=read_outlook(row),
         warned_since=row.warned_since,
@@ -82,6 +77,13 @@ def warning_of(session: Session) -> str | None:
     late = f"{seen.breaking:.0f} of the {seen.due:.0f} promises due within two hours"
     agents = f"{seen.agents} agent{'' if seen.agents == 1 else 's'}"
     return f"says that {late} will not be kept with {agents}; it takes {seen.agents_needed}"
+
+
+def read_hours(row: Foresight) -> list[HourView]:
+    """The stored forecast."""
+    return [
+        HourView(**{**each, "starts_at": datetime.fromisoformat(each["starts_at"])}) for each in row.hours
+    ]
 
 
 def read_outlook(row: Foresight) -> Outlook | None:
@@ -143,26 +145,4 @@ def past_cases(session: Session, policy: Policy) -> list[Case]:
             policy.calendar_of(rule, cast("Metric", metric)),
         )
         for target_seconds, rule, metric, weight, work_seconds in rows
-    ]
-
-
-def waiting_now(session: Session) -> list[Waiting]:
-    """Who waits for an agent, the earliest `reply_by` first."""
-    rows = session.execute(
-        select(
-            Conversation.id,
-            Promise.due_at,
-            Promise.second_due_at,
-            Conversation.weight,
-            Conversation.work_seconds,
-            Conversation.gave_way_at,
-        )
-        .join(Promise, Promise.id == Conversation.promise_id)
-        .where(Conversation.reply_by.is_not(None))
-        .order_by(Conversation.reply_by, Conversation.id)
-        .limit(HORIZON)
-    )
-    return [
-        Waiting(id_, due_at, second_due_at, weight or 1.0, work_seconds or 1, gave_way_at)
-        for id_, due_at, second_due_at, weight, work_seconds, gave_way_at in rows
     ]

@@ -7,16 +7,16 @@ from dataclasses import asdict
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
-from sqlalchemy import or_, select, update
+from sqlalchemy import select, update
 
 from hub import log
 from hub.clock import utcnow
-from hub.database import insert_missing
 from hub.policies.service import ActivePolicy, active_policy
-from hub.queue.planner import agents_on_duty
+from hub.queue.planner import agents_on_duty, who_waits
 from hub.runtime import Hub
 from hub.staffing.models import Foresight
-from hub.staffing.queries import HourView, hourly_counts, past_cases, read_outlook, waiting_now
+from hub.staffing.queries import HourView, hourly_counts, past_cases, read_hours, read_outlook
+from hub.turns import take_turn
 from routing.forecast import FEWEST_HOURS, HOUR, HourAhead, forecast
 from routing.plan import plan
 from routing.policy import Policy
@@ -35,20 +35,15 @@ OUTLOOK_HOURS = 2
 # So many conversations are replayed in all for a forecast: it takes a few seconds.
 _REPLAYED = 15_000
 _MOST_DRAWS = 5
+# Beyond this many who wait the rest are far from being answered within the hours that are looked at.
+HORIZON = 3000
 
 
 def foresee(hub: Hub) -> int:
     """Look ahead, where the last look is a minute old. Returns 0: nothing is left to do after it."""
     now = utcnow()
     with hub.database.session() as session:
-        insert_missing(session, Foresight, [{"id": 1, "history_hours": 0, "hours": []}])
-        taken = session.execute(
-            update(Foresight)
-            .where(Foresight.id == 1, or_(Foresight.looked_at.is_(None), Foresight.looked_at <= now - APART))
-            .values(looked_at=now)
-            .returning(Foresight.id)
-        )
-        if taken.scalar() is None:
+        if not take_turn(session, Foresight.looked_at, APART, now):
             return 0
     with hub.database.reading() as session:
         active = active_policy(session)
@@ -56,14 +51,13 @@ def foresee(hub: Hub) -> int:
         stale = _is_stale(row, active, now)
         since, counts = hourly_counts(session, now) if stale else (now, [])
         cases = past_cases(session, active.policy)
-        waiting = waiting_now(session)
+        waiting = [conversation for conversation, _ in who_waits(session, HORIZON)]
         agents = agents_on_duty(session, now, active.policy.assignment.away_after)
-        hours, warned_since = [HourView(**_read(each)) for each in row.hours], row.warned_since
+        hours, warned_since = read_hours(row), row.warned_since
         before = read_outlook(row)
     values: dict[str, Any] = {}
     if stale:
-        values = _forecast_values(since, counts, cases, active, now)
-        hours = [HourView(**_read(each)) for each in values["hours"]]
+        hours, values = _forecast(since, counts, cases, active, now)
     coming = [
         HourAhead(hour.starts_at, hour.expected, hour.low, hour.high)
         for hour in hours
@@ -92,9 +86,10 @@ def _is_stale(row: Foresight, active: ActivePolicy, now: datetime) -> bool:
     return not same_hour or row.policy_version_id != active.version_id
 
 
-def _forecast_values(
+def _forecast(
     since: datetime, counts: list[int], cases: list[Case], active: ActivePolicy, now: datetime
-) -> dict[str, Any]:
+) -> tuple[list[HourView], dict[str, Any]]:
+    """The hours ahead, none after less than a week; and what is stored of them."""
     values: dict[str, Any] = {
         "forecast_at": now,
         "policy_version_id": active.version_id,
@@ -104,7 +99,7 @@ def _forecast_values(
         "attainment": None,
     }
     if len(counts) < FEWEST_HOURS:
-        return values
+        return [], values
     policy = active.policy
     found = forecast(counts, since, policy.time_zone, AHEAD_HOURS, holidays_of(policy))
     expected = sum(hour.expected for hour in found.hours)
@@ -115,17 +110,19 @@ def _forecast_values(
     hours = []
     for hour in found.hours:
         agents = by_hour.get(hour.starts_at)
-        view = HourView(
-            hour.starts_at,
-            round(hour.expected, 2),
-            hour.low,
-            hour.high,
-            round(agents.load, 3) if agents else 0.0,
-            agents.erlang if agents else 0,
-            agents.needed if agents else 0,
+        hours.append(
+            HourView(
+                hour.starts_at,
+                round(hour.expected, 2),
+                hour.low,
+                hour.high,
+                round(agents.load, 3) if agents else 0.0,
+                agents.erlang if agents else 0,
+                agents.needed if agents else 0,
+            )
         )
-        hours.append({**asdict(view), "starts_at": view.starts_at.isoformat()})
-    return {**values, "today": found.today, "hours": hours, "attainment": needed.attainment}
+    stored = [{**asdict(hour), "starts_at": hour.starts_at.isoformat()} for hour in hours]
+    return hours, {**values, "today": found.today, "hours": stored, "attainment": needed.attainment}
 
 
 def holidays_of(policy: Policy) -> Callable[[date], bool]:
@@ -165,7 +162,3 @@ def _outlook_values(seen: Outlook | None) -> dict[str, Any] | None:
         "first_at": seen.first_at.isoformat() if seen.first_at else None,
         "agents_needed": seen.agents_needed,
     }
-
-
-def _read(stored: dict[str, Any]) -> dict[str, Any]:
-    return {**stored, "starts_at": datetime.fromisoformat(stored["starts_at"])}
