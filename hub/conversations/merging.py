@@ -9,11 +9,11 @@ from __future__ import annotations
 from collections.abc import Collection
 from datetime import datetime
 
-from sqlalchemy import Select, func, select, update
+from sqlalchemy import Select, func, or_, select, update
 from sqlalchemy.orm import Session
 
 from hub.accounts.models import User
-from hub.assignment.owning import disown
+from hub.assignment.owning import disown, own
 from hub.conversations.models import Conversation, Message, Promise
 from hub.conversations.service import add_activity, get_conversation
 from hub.conversations.state import become, history_of, keep_history
@@ -31,15 +31,11 @@ def merge(session: Session, source_id: int, target_id: int, *, user: User, now: 
 
     Raises: NotFound, Conflict where they are not of one customer and channel, or one is closed.
     """
-    if source_id == target_id:
-        raise Conflict("a conversation cannot be merged into itself")
     both = {each: get_conversation(session, each) for each in sorted((source_id, target_id))}
     source, target = both[source_id], both[target_id]
-    if (source.customer_id, source.channel_id) != (target.customer_id, target.channel_id):
-        raise Conflict("only conversations of one customer on one channel can be merged")
-    if "closed" in (source.status, target.status):
-        raise Conflict("a closed conversation stays as it is")
-    before = {"source": _kept(source), "target": _kept(target)}
+    if why_not := obstacle(source, target):
+        raise Conflict(why_not)
+    before = {"source": _kept(source), "target": _kept(target), "owner_id": source.owner_id}
     moved = _messages(session, source.id)
     _keep_older_promises(session, source, target)
     _join(source, target, now)
@@ -57,6 +53,17 @@ def merge(session: Session, source_id: int, target_id: int, *, user: User, now: 
     place(session, [target], active_policy(session), now)
     source.merged = {**before, "messages": moved, "after": _kept(target), "last": _last(session, target.id)}
     return target
+
+
+def obstacle(source: Conversation, target: Conversation) -> str:
+    """Why the one cannot be merged into the other; empty where it can."""
+    if source.id == target.id:
+        return "a conversation cannot be merged into itself"
+    if source.customer_id != target.customer_id:
+        return "only conversations of one customer can be merged"
+    if source.channel_id != target.channel_id:
+        return "only conversations on one channel can be merged"
+    return "a closed conversation stays as it is" if "closed" in (source.status, target.status) else ""
 
 
 def unmerge(session: Session, source_id: int, *, user: User, now: datetime) -> Conversation:
@@ -78,6 +85,8 @@ def unmerge(session: Session, source_id: int, *, user: User, now: datetime) -> C
         conversation.history = state["history"]
         _follow_newest(session, conversation)
     source.merged = source.merged_into_id = None
+    if kept.get("owner_id") == user.id and source.status not in ("solved", "closed"):
+        own(session, source, user, now, how="taken", reasons=["had it before the merge"])
     for conversation in (source, target):
         add_activity(session, conversation, f"{user.name} took the merge back", user, now)
     place(session, [source, target], active_policy(session), now)
@@ -145,17 +154,25 @@ def _keep_older_promises(session: Session, source: Conversation, target: Convers
         )
         .order_by(Promise.started_at, Promise.id)
     ).all()
+    ended = select(Promise.metric, Promise.started_at).where(
+        Promise.conversation_id == target.id,
+        or_(Promise.met_at.is_not(None), Promise.cancelled_at.is_not(None)),
+    )
+    taken = {(metric, started_at) for metric, started_at in session.execute(ended)}
     source.promise = target.promise = None
     session.flush()
     for metrics in (REPLIES, {"resolution_time"}, {"periodic_update_time"}):
         mine = [row for row in rows if row.metric in metrics]
         # An update was given by the newer reply; all else is owed since the older message.
         stays = mine[-1:] if "periodic_update_time" in metrics else mine[:1]
+        # Of two that began in one moment the one that has ended is opened again where it is.
+        stays = [row for row in stays if (row.metric, row.started_at) not in taken]
         for row in mine:
-            if row in stays:
-                row.conversation = target
-            else:
+            if row not in stays:
                 session.delete(row)
+        session.flush()
+        for row in stays:
+            row.conversation = target
         session.flush()
 
 

@@ -16,7 +16,7 @@ from hub.accounts.models import User
 from hub.assignment.pages import assignment_view
 from hub.assignment.queries import history
 from hub.clock import utcnow
-from hub.conversations import attachment_pages, delivery, service
+from hub.conversations import attachment_pages, delivery, merging_pages, service
 from hub.conversations.attachments import MOST_FILES, takes_files
 from hub.conversations.attachments_api import outgoing
 from hub.conversations.lengths import measure
@@ -39,6 +39,7 @@ from sentiment.types import INTENTS, SENTIMENTS
 
 router = APIRouter()
 router.include_router(attachment_pages.router)
+router.include_router(merging_pages.router)
 router.include_router(ticket_pages.router)
 PAGE_ROWS = 50
 # What a person may choose, in the order in which it is offered; to be snoozed has its own choices.
@@ -121,6 +122,7 @@ def conversation_page(
         conversation={
             **_head(conversation, user),
             "snoozed_until": conversation.snoozed_until,
+            "merged_into": conversation.merged_into_id,
             "trouble": ticket_pages.trouble_view(session, conversation),
             "customer": {
                 "id": conversation.customer_id,
@@ -301,9 +303,7 @@ def _composer(session: Session, conversation: Conversation) -> dict[str, Any]:
     answers = service.answerable(session, conversation)
     return {
         "replies": not closed,
-        "why_not": "This conversation is closed. The customer's next message opens another."
-        if closed
-        else "",
+        "why_not": _why_closed(conversation) if closed else "",
         "max_length": measure(conversation.channel, "", answers.meta if answers else {}).limit,
         "files": {"most": MOST_FILES, "max_bytes": files_of(session).max_bytes}
         if takes_files(conversation.channel)
@@ -312,6 +312,12 @@ def _composer(session: Session, conversation: Conversation) -> dict[str, Any]:
         "reply_key": uuid4().hex,
         "note_key": uuid4().hex,
     }
+
+
+def _why_closed(conversation: Conversation) -> str:
+    if conversation.merged_into_id is not None:
+        return f"This conversation was merged into {conversation.merged_into_id}: answer there."
+    return "This conversation is closed. The customer's next message opens another."
 
 
 def _message_counts(session: Session, ids: list[int]) -> dict[int, int]:

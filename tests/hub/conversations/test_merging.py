@@ -88,6 +88,10 @@ class Two:
         pytest.param(
             "Bc0 Br1 Bs2 Ac5", "open, waits since 5, by 125, 3 said", ["first 5"], id="into a solved one"
         ),
+        pytest.param("Ac0 Bc0", "new, waits since 0, by 120, 2 said", ["first 0"], id="both at once"),
+        pytest.param(
+            "Ac0 Bc0 Br1", "open, waits since 0, by 120, 3 said", ["first 0"], id="both at once, one answered"
+        ),
         pytest.param("Ac0 Ar1 Ac3 Bc9", "new, waits since 3, by 123, 4 said", ["next 3"], id="a next reply"),
     ],
 )

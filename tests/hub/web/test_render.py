@@ -183,7 +183,7 @@ def test_only_addresses_of_the_web_become_links(text: str, link: bool) -> None:
         "_thread.html",
         here="/conversations/1",
         now=NOW,
-        conversation={"id": 1, "place": None},
+        conversation={"id": 1, "place": None, "merged_into": None},
         messages=[message],
     )
     assert ('<a href="' in html) is link

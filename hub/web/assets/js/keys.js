@@ -33,7 +33,9 @@ function handle(key, target) {
     why.click();
     return true;
   }
-  return press(find(`[data-key="${CSS.escape(key)}"]`));
+  const named = `[data-key="${CSS.escape(key)}"]`;
+  // What a closed menu holds is an act all the same.
+  return press(find(named) ?? document.querySelector(`[data-menu] .menu-item${named}`));
 }
 
 document.addEventListener("keydown", (event) => {

@@ -1,0 +1,95 @@
+"""Two conversations made one, parted again, and messages split off, in a real browser and by the keyboard."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from playwright.sync_api import Page, expect
+
+from connectors.base import Identity
+from hub.clock import utcnow
+from tests import factories
+from tests.factories import inbound, receive_one
+from tests.hub.web.looking import status, toast
+from tests.hub.web.serving import ServedHub
+from tests.hub.web.test_looks import AXE, PHONE, _audit
+
+SCHEMES: tuple[Literal["light", "dark"], ...] = ("light", "dark")
+
+
+def test_merge_unmerge_and_split(served: ServedHub, page: Page) -> None:
+    now = utcnow()
+    with served.session() as session:
+        chirp = factories.channel(session, at=now)
+        factories.customer(session, "Ann Example", Identity("handle", "ann", "chirp"), tier="gold", at=now)
+        said = [
+            receive_one(session, chirp, inbound(text, author=author, thread_key=key, sent_at=now), now=now)
+            for text, author, key in (
+                ("Where is my parcel?", "ann", "A"),
+                ("It is good, but the left shoe is missing", "ann", "B"),
+                ("And my invoice?", "ann", "B"),
+                ("Something else", "bob", "C"),
+            )
+        ]
+    first, second, other = said[0].conversation_id, said[1].conversation_id, said[3].conversation_id
+
+    page.goto(f"/conversations/{first}")
+    page.keyboard.press("x")
+    expect(page.get_by_role("heading", level=1)).to_have_text(f"Merge conversation {first}")
+    found = page.locator("#rows > li")
+    expect(found).to_have_count(1)
+    page.get_by_role("searchbox").fill(str(other))
+    page.get_by_role("searchbox").press("Enter")
+    expect(found).to_contain_text("Only conversations of one customer")
+    page.get_by_role("searchbox").fill("no such words")
+    page.get_by_role("searchbox").press("Enter")
+    expect(page.get_by_text("Nothing found")).to_be_visible()
+    page.get_by_role("link", name="Only Ann").click()
+    page.keyboard.press("j")
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("heading", level=1)).to_have_text(f"Merge {first} into {second}?")
+    after = page.locator(".outlook[data-tone]")
+    expect(after).to_contain_text("3 messages")
+    expect(after).to_contain_text("First reply due")
+    page.keyboard.press("m")
+    expect(page).to_have_url(f"{served.url}/conversations/{second}")
+    expect(page.locator(".message")).to_have_count(3)
+    expect(toast(page)).to_contain_text(f"Conversation {first} is merged into this one")
+    page.keyboard.press("z")
+    expect(page).to_have_url(f"{served.url}/conversations/{first}")
+    expect(page.locator(".message")).to_have_count(1)
+    expect(status(page)).to_have_text("New")
+
+    page.goto(f"/conversations/{second}")
+    page.keyboard.press("s")
+    split_off = page.get_by_role("button", name="Split off")
+    expect(split_off).to_be_disabled()
+    both = page.locator(".split-row input")
+    both.first.check()
+    expect(page.locator(".outlook")).to_have_count(3)
+    both.last.check()
+    expect(page.get_by_role("status").get_by_text("Leave a message of the customer here")).to_be_visible()
+    expect(split_off).to_be_disabled()
+    both.first.uncheck()
+    split_off.click()
+    expect(toast(page)).to_contain_text(f"Split off conversation {second}")
+    expect(page.locator(".message .said")).to_have_text("And my invoice?")
+    page.keyboard.press("z")
+    expect(page).to_have_url(f"{served.url}/conversations/{second}")
+    expect(page.locator(".message")).to_have_count(2)
+
+    paths = (
+        f"/conversations/{first}/merge?into={second}",
+        f"/conversations/{second}/split?message={said[1].id}",
+    )
+    for scheme in SCHEMES:
+        page.emulate_media(color_scheme=scheme)
+        for path in paths:
+            page.goto(path)
+            page.evaluate(AXE.read_text())
+            assert _audit(page) == []
+    page.set_viewport_size({"width": PHONE["width"], "height": PHONE["height"]})
+    for path in paths:
+        page.goto(path)
+        over = "document.documentElement.scrollWidth - document.documentElement.clientWidth"
+        assert page.evaluate(over) <= 0
