@@ -18,34 +18,39 @@ Places depend on `now` only where something happens, so that they do not flicker
 is owed moves when the queue gets fuller by a tenth; a promise that gave way returns only with less weight and
 with room to spare; who stands behind the most valuable is moved on once in half that time.
 
-Pure: `before`, how full the queue was, is handed from one plan to the next.
+Pure: `before`, how full the queue was, is handed from one plan to the next. What is the same for all is done
+in columns, an index for each conversation in the order of the promises; times are whole microseconds from
+now, so that nothing hangs on rounding.
 """
 
 from __future__ import annotations
 
 import math
 from bisect import bisect_left
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from heapq import heapify, heappop, heappush, heapreplace
+
+import numpy as np
+import numpy.typing as npt
 
 from routing.plan_rules import DEFAULT_RULES, PlanRules
 from routing.types import Fullest, Place, Plan, Waiting
 
-_HOUR_SECONDS = 3600
+_HOUR_SECONDS = 3600.0
 _DAY_SECONDS = 86_400.0
-# A tight promise is worth so little beside any safe one, and yet the more the heavier it is.
-_TIGHT = 1e-9
 # How full the queue was counts in steps of a tenth, or what is owed would move with every arrival.
 _STEP_OF_FULLNESS = 1.1
 # Who waits longer than is owed comes nearer to the head by this part of it: in the end nobody is before them.
 _SQUEEZE = 100
 _GRID_FROM = datetime(2000, 1, 1, tzinfo=UTC)
-_BUCKET = 128
+_MICROSECOND = timedelta.resolution
+_BLOCK = 256
+_A_SECOND = 1_000_000
 
-
-# Where a conversation is served: sorts as the queue does, by `reply_by`, then id. Last, whether it is kept.
-_Slot = tuple[datetime, int, Waiting, bool]
+_Floats = npt.NDArray[np.float64]
+_Ints = npt.NDArray[np.int64]
 
 
 def plan(
@@ -61,34 +66,73 @@ def plan(
     `second_weight_factor` is how much of its weight a promise that gave way has when it might return. Without
     agents nothing gives way and all stand at their promises, although none will be kept.
     """
-    ordered = sorted(waiting, key=lambda w: (w.due_at, w.id))
-    dues = [(w.due_at - now).total_seconds() for w in ordered]
-    needed = _agents_needed(ordered, dues)
+    queue = _Queue.of(waiting, now)
+    needed = _agents_needed(queue)
     if agents <= 0:
-        places = tuple([Place(w.id, w.due_at) for w in ordered])
-        return Plan(places, 0, tuple([w.id for w in ordered]), needed, before)
-    fullest = _fullest(sum([w.work_seconds for w in ordered]) / agents, now, rules, before)
-    debts = _Debts(rules, fullest.seconds, now)
-    slots = _serve(ordered, dues, agents, now, second_weight_factor, rules, debts)
-    slots.sort()
-    places = _places(slots, now)
+        places = tuple([Place(w.id, w.due_at) for w in queue.waiting])
+        return Plan(places, 0, tuple([place.id for place in places]), needed, before)
+    fullest = _fullest(float(queue.work.sum()) / agents, now, rules, before)
+    serve_at, kept = _serve(queue, agents, second_weight_factor, rules, _owed(queue, fullest, now, rules))
+    places = _places(queue, serve_at, kept, now)
     breaking = tuple([place.id for place in places if place.gave_way_at is not None])
     return Plan(places, agents, breaking, needed, fullest)
 
 
 def aim(w: Waiting, rules: PlanRules = DEFAULT_RULES) -> datetime:
     """When the plan wants to serve a conversation whose promise stands: where a new one stands until then."""
-    return w.due_at - timedelta(seconds=_early(w, _step(w), rules)) if w.weight > 1 else w.due_at
+    if w.weight <= 1:
+        return w.due_at
+    step = min(max((w.second_due_at - w.due_at).total_seconds(), 1.0), _DAY_SECONDS)
+    return w.due_at - timedelta(seconds=_early(w.weight, step, rules.early))
 
 
-def _early(w: Waiting, step: float, rules: PlanRules) -> int:
-    return int(step * (1 - w.weight**-rules.early)) if w.weight > 1 else 0
+def _early(weight: float, step: float, early: float) -> int:
+    """So many seconds before its promise a conversation of more weight than 1 is aimed at."""
+    return int(step * (1 - weight**-early))
 
 
-def _step(w: Waiting) -> float:
-    """One target in seconds, at most a day: a target may span a weekend of its calendar."""
-    step = (w.second_due_at - w.due_at).total_seconds()
-    return step if 1.0 <= step <= _DAY_SECONDS else min(max(step, 1.0), _DAY_SECONDS)
+@dataclass(frozen=True, slots=True)
+class _Queue:
+    """The conversations in the order of their promises, then ids, as columns.
+
+    `due_at` is in microseconds from now, `due` in seconds; `step` is one target in seconds, at most a day,
+    since a target may span a weekend of its calendar; `gave_way` is whether it did before this plan.
+    """
+
+    waiting: list[Waiting]
+    ids: _Ints
+    due_at: _Ints
+    due: _Floats
+    step: _Floats
+    work: _Floats
+    weight: _Floats
+    gave_way: npt.NDArray[np.bool_]
+
+    @classmethod
+    def of(cls, waiting: Sequence[Waiting], now: datetime) -> _Queue:
+        ids = np.array([w.id for w in waiting], np.int64)
+        due_at = np.array([(w.due_at - now) // _MICROSECOND for w in waiting], np.int64)
+        order = np.lexsort((ids, due_at))
+        ordered = [waiting[i] for i in order.tolist()]
+        due_at = due_at[order]
+        steps = [(w.second_due_at - w.due_at).total_seconds() for w in ordered]
+        return cls(
+            ordered,
+            ids[order],
+            due_at,
+            due_at / _A_SECOND,
+            np.minimum(np.maximum(np.array(steps, np.float64), 1.0), _DAY_SECONDS),
+            np.array([w.work_seconds for w in ordered], np.float64),
+            np.array([w.weight for w in ordered], np.float64),
+            np.array([w.gave_way_at is not None for w in ordered], np.bool_),
+        )
+
+    def early(self, rules: PlanRules) -> _Ints:
+        """How many seconds before its promise each is aimed at."""
+        facts = zip(self.weight.tolist(), self.step.tolist(), strict=True)
+        return np.array(
+            [_early(weight, step, rules.early) if weight > 1 else 0 for weight, step in facts], np.int64
+        )
 
 
 def _fullest(seconds: float, now: datetime, rules: PlanRules, before: Fullest | None) -> Fullest:
@@ -99,145 +143,154 @@ def _fullest(seconds: float, now: datetime, rules: PlanRules, before: Fullest | 
     return Fullest(seconds, now)
 
 
-class _Debts:
-    """By when those are answered who gave way."""
-
-    def __init__(self, rules: PlanRules, full_seconds: float, now: datetime) -> None:
-        steps = math.ceil(math.log(max(full_seconds, 1.0), _STEP_OF_FULLNESS))
-        self._patience = rules.patience * _STEP_OF_FULLNESS**steps
-        self._least = rules.least_patience
-        half = rules.behind / 2
-        # A moment that stays for half of `behind`, and is no less than that away.
-        self._behind = _GRID_FROM + half * (math.floor((now - _GRID_FROM) / half) + 2)
-        self._after: dict[float, timedelta] = {}
-
-    def owed_by(self, w: Waiting, step: float) -> datetime:
-        """When, if they began to wait one target before the promise."""
-        after = self._after.get(step)
-        if after is None:
-            after = timedelta(seconds=int(max(self._patience, self._least * step) - step))
-            self._after[step] = after
-        owed, behind = w.due_at + after, self._behind
-        return owed if owed >= behind else behind + (owed - behind) / _SQUEEZE
+def _owed(queue: _Queue, fullest: Fullest, now: datetime, rules: PlanRules) -> _Ints:
+    """By when each is answered if it gives way, having begun to wait one target before its promise."""
+    steps = math.ceil(math.log(max(fullest.seconds, 1.0), _STEP_OF_FULLNESS))
+    patience = rules.patience * _STEP_OF_FULLNESS**steps
+    after = np.maximum(patience, rules.least_patience * queue.step) - queue.step
+    owed: _Ints = queue.due_at + after.astype(np.int64) * _A_SECOND
+    # A moment that stays for half of `behind`, and is no less than that away.
+    half = rules.behind / 2
+    behind = (_GRID_FROM + half * (math.floor((now - _GRID_FROM) / half) + 2) - now) // _MICROSECOND
+    squeezed = behind + np.rint((owed - behind) / _SQUEEZE).astype(np.int64)
+    return np.where(owed >= behind, owed, squeezed)
 
 
 def _serve(
-    ordered: Sequence[Waiting],
-    dues: Sequence[float],
+    queue: _Queue, agents: int, returning: float, rules: PlanRules, owed: _Ints
+) -> tuple[_Ints, npt.NDArray[np.bool_]]:
+    """Walk along the aims, deciding who is kept. Gives when each is served, and who is."""
+    share = queue.step * rules.room_of_target
+    # Work that seems to fill the whole target is tried all the same: estimates can be wrong.
+    least = np.minimum(queue.work, share)
+    room = np.maximum(np.minimum(queue.work * rules.room, share), least)
+    back = queue.gave_way
+    worth = queue.weight / queue.work * np.where(back, returning, 1.0)
+    room += np.where(back, queue.work * rules.room_to_return, 0.0)
+    tight = ~back & (queue.due < room)
+    room = np.where(tight, least, room)
+    kept = queue.due >= room
+    aims = queue.due_at - queue.early(rules) * _A_SECOND
+    # Who loses is not served before their aim: those kept there count on that.
+    owed = np.where(kept, np.maximum(owed, aims), owed)
+    order = np.lexsort((aims, ~kept))[: np.count_nonzero(kept)]
+    # By worth per second of work; among equals the one promised latest is worth least.
+    by_worth = np.lexsort((-order, -queue.due[order], worth[order]))
+    ranks = np.empty_like(order)
+    ranks[by_worth] = np.arange(len(order))
+    bids = zip(
+        *(order.tolist(), aims[order].tolist(), queue.due[order].tolist(), queue.work[order].tolist()),
+        *(room[order].tolist(), least[order].tolist(), ranks.tolist()),
+        *(tight[order].tolist(), back[order].tolist()),
+        strict=True,
+    )
+    lost_already = np.lexsort((owed, kept))[: len(kept) - len(order)][::-1]
+    debts = owed[lost_already].tolist(), queue.work[lost_already].tolist()
+    lost = _losers(list(bids), order[by_worth].tolist(), debts, owed.tolist(), queue.work.tolist(), agents)
+    kept[lost] = False
+    return np.where(kept, aims, owed), kept
+
+
+_Bid = tuple[int, int, float, float, float, float, int, bool, bool]
+"""An index, its aim, promise, work, room, least room, rank by worth, whether it is tight, and came back."""
+
+
+def _losers(
+    bids: Sequence[_Bid],
+    by_worth: Sequence[int],
+    debts: tuple[list[int], list[float]],
+    owed: Sequence[int],
+    works: Sequence[float],
     agents: int,
-    now: datetime,
-    returning: float,
-    rules: PlanRules,
-    debts: _Debts,
-) -> list[_Slot]:
-    """Walk along the aims, deciding who is kept."""
-    slots: list[_Slot] = []
-    # What is owed, in seconds from now, and its work, that is not yet counted.
-    owed: list[tuple[float, int]] = []
-    bids: list[tuple[float, int, float, float, float]] = []
-    early = [0] * len(ordered)
-    room_factor, target_factor, return_factor = rules.room, rules.room_of_target, rules.room_to_return
-    for i, (w, due) in enumerate(zip(ordered, dues, strict=True)):
-        step, work = _step(w), w.work_seconds
-        # Work that seems to fill the whole target is tried all the same: estimates can be wrong.
-        least = min(work, step * target_factor)
-        if due >= least:
-            room = max(min(work * room_factor, step * target_factor), least)
-            worth = w.weight / work
-            if w.gave_way_at is not None:
-                worth *= returning
-                room += work * return_factor
-            elif due < room:
-                room, worth = least, worth * _TIGHT
-            if due >= room:
-                early[i] = _early(w, step, rules)
-                bids.append((due - early[i], i, worth, room, least))
-                continue
-        owed_by = debts.owed_by(w, step)
-        slots.append((owed_by, w.id, w, False))
-        owed.append(((owed_by - now).total_seconds(), work))
-    heapify(owed)
-    bids.sort()
-    # Least worth per second of work first; among equals the one promised latest gives way.
-    kept: list[tuple[float, float, int]] = []
-    load, ahead = 0.0, 0
-    for aim_seconds, i, worth, room, least in bids:
-        due, work = dues[i], ordered[i].work_seconds
-        while owed and owed[0][0] <= aim_seconds:
-            load += heappop(owed)[1]
+) -> list[int]:
+    """Who gives way of those who bid, along their aims.
+
+    `debts` are what is owed to those who do not, and its work, the latest first; `by_worth` are the indices,
+    the least worth first.
+    """
+    debts_due, debts_work = debts
+    newly_owed: list[tuple[int, float]] = []
+    # By rank, tight ones below all that are safe: as negative numbers, which find the same in `by_worth`.
+    kept: list[int] = []
+    lost: list[int] = []
+    count, load, ahead = len(bids), 0.0, 0
+    for index, aimed_at, due, work, room, least, rank, tight, back in bids:
+        while debts_due and debts_due[-1] <= aimed_at:
+            debts_due.pop()
+            load += debts_work.pop()
             ahead += 1
-        heappush(kept, (worth, -due, -i))
+        while newly_owed and newly_owed[0][0] <= aimed_at:
+            load += heappop(newly_owed)[1]
+            ahead += 1
+        heappush(kept, rank - count if tight else rank)
         ahead += 1
         load += work
         # A free agent is away no longer than the work before, shared; nobody waits where fewer are ahead.
         while room + (before := (load - work) / agents if ahead > agents else 0.0) > due:
-            lowest, _, negative = heappop(kept)
-            loser = ordered[-negative]
-            if -negative == i and room > least and least + before <= due and loser.gave_way_at is None:
-                heappush(kept, (lowest * _TIGHT, -due, -i))
+            loser = by_worth[heappop(kept)]
+            if loser == index and room > least and least + before <= due and not back:
+                heappush(kept, rank - count)
                 break
-            load -= loser.work_seconds
+            load -= works[loser]
             ahead -= 1
-            # Not before its aim: those kept there count on that.
-            aimed_at = loser.due_at - timedelta(seconds=early[-negative])
-            owed_by = max(debts.owed_by(loser, _step(loser)), aimed_at)
-            slots.append((owed_by, loser.id, loser, False))
-            heappush(owed, ((owed_by - now).total_seconds(), loser.work_seconds))
-            if -negative == i:
+            lost.append(loser)
+            heappush(newly_owed, (owed[loser], works[loser]))
+            if loser == index:
                 break
-    for _, _, negative in kept:
-        w, seconds = ordered[-negative], early[-negative]
-        slots.append((w.due_at - timedelta(seconds=seconds) if seconds else w.due_at, w.id, w, True))
-    return slots
+    return lost
 
 
-def _places(served: Sequence[_Slot], now: datetime) -> tuple[Place, ...]:
-    """Count for each that gives way now how many of more weight come before it, in buckets of ranks."""
-    if not [w for _, _, w, kept in served if not kept and w.gave_way_at is None]:
-        return tuple([_place(slot) for slot in served])
-    ranks = {weight: rank for rank, weight in enumerate(sorted({w.weight for _, _, w, _ in served}))}
-    counts = [0] * len(ranks)
-    buckets = [0] * (len(ranks) // _BUCKET + 1)
+def _places(queue: _Queue, serve_at: _Ints, kept: npt.NDArray[np.bool_], now: datetime) -> tuple[Place, ...]:
+    """In the order of serving; who gives way now is told how many of more weight come before."""
+    order = np.lexsort((queue.ids, serve_at))
+    newly = (~kept & ~queue.gave_way)[order]
+    heavier = iter(_heavier(queue.weight[order], np.flatnonzero(newly)))
     places = []
-    for slot in served:
-        reply_by, number, w, kept = slot
-        rank = ranks[w.weight]
-        bucket = rank // _BUCKET
-        if kept or w.gave_way_at is not None:
-            places.append(_place(slot))
+    ordered = [queue.waiting[i] for i in order.tolist()]
+    rows = zip(ordered, serve_at[order].tolist(), kept[order].tolist(), newly.tolist(), strict=True)
+    for w, micros, stays, new in rows:
+        reply_by = now + timedelta(0, 0, micros)
+        if stays:
+            places.append(Place(w.id, reply_by))
+        elif new:
+            places.append(Place(w.id, reply_by, now, next(heavier)))
         else:
-            heavier = sum(counts[rank + 1 : (bucket + 1) * _BUCKET]) + sum(buckets[bucket + 1 :])
-            places.append(Place(number, reply_by, now, heavier))
-        counts[rank] += 1
-        buckets[bucket] += 1
+            places.append(Place(w.id, reply_by, w.gave_way_at, w.gave_way_to))
     return tuple(places)
 
 
-def _place(slot: _Slot) -> Place:
-    reply_by, number, w, kept = slot
-    return Place(number, reply_by) if kept else Place(number, reply_by, w.gave_way_at, w.gave_way_to)
+def _heavier(weight: _Floats, asked: npt.NDArray[np.intp]) -> Iterator[int]:
+    """For each place that is asked, in order: how many before it weigh more."""
+    before = np.empty(0)
+    for first in range(0, asked[-1] + 1 if len(asked) else 0, _BLOCK):
+        block = weight[first : first + _BLOCK]
+        within = asked[(asked >= first) & (asked < first + _BLOCK)] - first
+        if len(within):
+            mine = block[within]
+            inside = (block[None, :] > mine[:, None]) & (np.arange(len(block)) < within[:, None])
+            yield from (len(before) - np.searchsorted(before, mine, "right") + inside.sum(axis=1)).tolist()
+        before = np.sort(np.concatenate((before, block)), kind="stable")
 
 
-def _agents_needed(ordered: Sequence[Waiting], dues: Sequence[float]) -> int:
+def _agents_needed(queue: _Queue) -> int:
     """The fewest agents who keep every promise of the next hour that one agent alone could still keep."""
-    hour = [
-        (w.work_seconds, due)
-        for w, due in zip(ordered, dues, strict=True)
-        if w.work_seconds <= due <= _HOUR_SECONDS
-    ]
+    within = (queue.work <= queue.due) & (queue.due <= _HOUR_SECONDS)
+    works, dues = queue.work[within].tolist(), queue.due[within].tolist()
     # No fewer than the work needs by each promise; no more than the bound by Graham, or one for each.
     fewest, most, load = 0, 0, 0.0
-    for number, (work, due) in enumerate(hour, start=1):
+    for number, (work, due) in enumerate(zip(works, dues, strict=True), start=1):
         fewest = max(fewest, math.ceil((load + work) / due))
         spare = due - work
         most = max(most, min(number, max(1, math.ceil(load / spare)) if spare else number))
         load += work
-    return fewest + bisect_left(range(fewest, most), True, key=lambda agents: _kept_by(hour, agents))
+    return fewest + bisect_left(range(fewest, most), True, key=lambda agents: _kept_by(works, dues, agents))
 
 
-def _kept_by(jobs: Sequence[tuple[int, float]], agents: int) -> bool:
-    free_at = [0.0] * agents
-    for work, due in jobs:
+def _kept_by(works: Sequence[float], dues: Sequence[float], agents: int) -> bool:
+    """Whether so many keep every one of these promises, in their order; each alone can be kept."""
+    free_at = list(works[:agents])
+    heapify(free_at)
+    for work, due in zip(works[agents:], dues[agents:], strict=True):
         done = free_at[0] + work
         if done > due:
             return False

@@ -1,14 +1,10 @@
-"""The plan beside its rivals: promises kept, the longest wait, wrong estimates, and what planning takes."""
+"""The plan beside its rivals: promises kept, the longest wait, and what is left where estimates are wrong."""
 
 from __future__ import annotations
 
 import math
-import random
-import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
-from functools import partial
 
 from hub.bench.figures import Figure, at_least, at_most
 from routing.plan import plan
@@ -24,7 +20,6 @@ from routing.replay.jobs import Jobs, Staffing
 from routing.replay.metrics import Interval, confidence, replies
 from routing.replay.ours import REPLAN_SHARE
 from routing.replay.simulator import Discipline, simulate
-from routing.types import Waiting
 
 AREA = "plan"
 LOADS = (0.7, 0.85, 1.0, 1.1)
@@ -32,7 +27,6 @@ AGENTS = 10
 _GOALS = {0.85: (15.0, 7.0), 1.0: (15.0, 7.0)}
 _TOP_TIER_MINUTES = 15.0
 _LONGEST_RATIO = 1.4
-_MOST_MILLISECONDS = 50.0
 _HOUR = 3600.0
 # As `hub replay` plans.
 _PLAN = planned(plan, share=REPLAN_SHARE)
@@ -74,7 +68,7 @@ def trial(jobs: Jobs, discipline: Discipline, staffing: Staffing | None = None) 
 
 
 def bench_plan(seeds: int, say: Callable[[str], None]) -> Iterator[Figure]:
-    """Beside the rivals at each load, with wrong estimates, and the planner's own speed."""
+    """Beside the rivals at each load, and with wrong estimates."""
     for load in LOADS:
         found = compare(load, range(1, seeds + 1))
         for name, trials in found.items():
@@ -82,7 +76,6 @@ def bench_plan(seeds: int, say: Callable[[str], None]) -> Iterator[Figure]:
         yield from _figures(load, found)
     for load in (0.85, 1.0):
         yield from _wrong(load, max(2, seeds // 4), say)
-    yield from bench_planner(say)
 
 
 def compare(load: float, seeds: Sequence[int]) -> dict[str, list[Trial]]:
@@ -158,42 +151,3 @@ def _wrong(load: float, seeds: int, say: Callable[[str], None]) -> Iterator[Figu
         for what, gain in zip(("", ", by value"), gains(mine, strict), strict=True):
             label = f"load {load}, {name}: more kept than strict levels{what} (± {gain.half_width:.1f})"
             yield at_least(AREA, label, gain.mean, "points", 0.0)
-
-
-def bench_planner(say: Callable[[str], None], waiting: int = 10_000) -> Iterator[Figure]:
-    """One plan of so many who wait: when all can be kept, and in a crisis; beside sorting them."""
-    say(f"{waiting:,} waiting")
-    now = datetime(2026, 1, 5, 12, tzinfo=UTC)
-    dice = random.Random(1)  # noqa: S311 - a simulation, no secret
-    queue = []
-    for number in range(waiting):
-        weight, target = dice.choice(((8, 15), (4, 30), (2, 60), (1, 120)))
-        due_at = now + timedelta(minutes=target - dice.uniform(0, 1.5 * target))
-        second = due_at + timedelta(minutes=target)
-        queue.append(
-            Waiting(number, due_at, second, weight * dice.uniform(0.7, 2), dice.choice((180, 450, 900)))
-        )
-    sorting = _milliseconds(lambda: sorted(queue, key=lambda w: (w.due_at, w.id)))
-    settled = {place.id: place for place in plan(queue, 100, now).places}
-    in_crisis = [
-        replace(w, gave_way_at=settled[w.id].gave_way_at, gave_way_to=settled[w.id].gave_way_to)
-        for w in queue
-    ]
-    for name, these, agents in [
-        ("a crisis begins", queue, 100),
-        ("in a crisis", in_crisis, 100),
-        ("all kept", [replace(w, due_at=w.due_at + timedelta(days=1)) for w in queue], 3000),
-    ]:
-        took = _milliseconds(partial(plan, these, agents, now))
-        yield at_most(AREA, f"{waiting:,} planned, {name}", took, "ms", _MOST_MILLISECONDS)
-        yield Figure(AREA, f"{waiting:,} planned, {name}, beside sorting them", took / sorting, "times")
-
-
-def _milliseconds(work: Callable[[], object]) -> float:
-    """The best of five, in processor time: other programs may run."""
-    best = math.inf
-    for _ in range(5):
-        began = time.process_time()
-        work()
-        best = min(best, time.process_time() - began)
-    return best * 1000

@@ -17,7 +17,7 @@ from hub.cli.output import FAILED, JsonOption, fail_usage, say, show, table, wri
 if TYPE_CHECKING:
     from hub.bench.figures import Figure
 
-PARTS = ("scoring", "listening", "replay", "plan", "ingest", "webhook", "policy", "next")
+PARTS = ("scoring", "listening", "replay", "plan", "planner", "ingest", "webhook", "policy", "next")
 
 
 def register(app: typer.Typer) -> None:
@@ -64,6 +64,7 @@ def _measure(parts: tuple[str, ...], folder: Path, postgres: str, quick: bool) -
     from hub.bench.flow import bench_ingest, bench_webhook
     from hub.bench.listening import bench_listening
     from hub.bench.plan import bench_plan
+    from hub.bench.planner import bench_plan_queue, bench_planner
     from hub.bench.policy import bench_policy
     from hub.bench.replay import bench_replay
     from hub.bench.scoring import bench_scoring
@@ -78,6 +79,8 @@ def _measure(parts: tuple[str, ...], folder: Path, postgres: str, quick: bool) -
         yield from bench_replay(3 if quick else 10, 100_000 if quick else 1_000_000, say)
     if "plan" in parts:
         yield from bench_plan(4 if quick else 20, say)
+    if "planner" in parts:
+        yield from bench_planner(say)
     if not set(parts) - {"scoring", "listening", "replay", "plan"}:
         return
     for url in ["", postgres] if postgres else [""]:
@@ -86,6 +89,9 @@ def _measure(parts: tuple[str, ...], folder: Path, postgres: str, quick: bool) -
         hub = Hub(settings)
         try:
             hub.start()
+            # While nobody else waits.
+            if "planner" in parts:
+                yield from bench_plan_queue(hub, say)
             if "ingest" in parts:
                 yield from bench_ingest(hub, 300 if quick else 3000, say)
             if "webhook" in parts:

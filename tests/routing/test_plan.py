@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from routing.plan import aim, plan
 from routing.plan_rules import PlanRules
 from routing.types import Fullest, Place, Plan, Waiting
+from tests.routing.plainly import plainly
 
 NOON = datetime(2026, 11, 16, 12, tzinfo=UTC)
 # No safety: work takes as long as expected, and nobody is early.
@@ -307,6 +308,19 @@ def test_a_plan_made_again_at_once_is_the_same(queue: list[Waiting], agents: int
         p.id for p in first.places if p.gave_way_at == NOON
     } - {w.id for w in queue if w.gave_way_at is not None}
     assert second.fullest == first.fullest
+
+
+@given(
+    queues(),
+    few_agents,
+    st.sampled_from([EXACT, PlanRules(), PlanRules(patience=6, least_patience=1, early=0.5, behind="20m")]),
+    st.none() | st.builds(Fullest, st.integers(0, 90_000), st.just(at(-300))),
+)
+def test_it_is_what_the_plain_telling_of_it_says(
+    queue: list[Waiting], agents: int, rules: PlanRules, before: Fullest | None
+) -> None:
+    expected = plainly(queue, agents, NOON, 0.5, rules, before)
+    assert list(plan(queue, agents, NOON, 0.5, rules, before).places) == expected
 
 
 def test_nobody_waits_for_ever() -> None:

@@ -1,0 +1,106 @@
+"""The plan as it is told, one conversation after the other, in no haste: `routing.plan` is held to it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+from routing.plan_rules import PlanRules
+from routing.types import Fullest, Place, Waiting
+
+GRID_FROM = datetime(2000, 1, 1, tzinfo=UTC)
+DAY = timedelta(days=1)
+SECOND = timedelta(seconds=1)
+
+
+@dataclass
+class Bid:
+    w: Waiting
+    aim: datetime
+    room: float
+    least: float
+    safe: bool
+
+
+def plainly(
+    waiting: Sequence[Waiting],
+    agents: int,
+    now: datetime,
+    returning: float,
+    rules: PlanRules,
+    before: Fullest | None,
+) -> list[Place]:
+    """The places, as `routing.plan.plan` gives them where somebody is on duty."""
+    full = sum(w.work_seconds for w in waiting) / agents
+    if before is not None:
+        full = max(full, before.seconds * 0.5 ** ((now - before.at) / rules.memory))
+    served: list[tuple[datetime, Waiting]] = []
+    bids: list[Bid] = []
+    for w in waiting:
+        step = target(w).total_seconds()
+        least = min(w.work_seconds, step * rules.room_of_target)
+        room = max(min(w.work_seconds * rules.room, step * rules.room_of_target), least)
+        if w.gave_way_at is not None:
+            room += w.work_seconds * rules.room_to_return
+        safe = left(w, now) >= room
+        if not safe and w.gave_way_at is None:
+            room = least
+        if left(w, now) >= room:
+            early = int(step * (1 - w.weight**-rules.early)) if w.weight > 1 else 0
+            bids.append(Bid(w, w.due_at - early * SECOND, room, least, safe))
+        else:
+            served.append((owed_by(w, full, now, rules), w))
+    kept: list[Bid] = []
+    for bid in sorted(bids, key=lambda bid: (bid.aim, bid.w.due_at, bid.w.id)):
+        kept.append(bid)
+        while True:
+            ahead = [w for at, w in served if at <= bid.aim] + [other.w for other in kept if other is not bid]
+            wait = sum(w.work_seconds for w in ahead) / agents if len(ahead) >= agents else 0.0
+            if bid.room + wait <= left(bid.w, now):
+                break
+            loser = min(kept, key=lambda other: worth(other, returning))
+            tight = bid.safe and bid.w.gave_way_at is None and bid.room > bid.least
+            if loser is bid and tight and bid.least + wait <= left(bid.w, now):
+                bid.safe = False
+                break
+            kept.remove(loser)
+            served.append((max(owed_by(loser.w, full, now, rules), loser.aim), loser.w))
+            if loser is bid:
+                break
+    standing = {bid.w.id for bid in kept}
+    served += [(bid.aim, bid.w) for bid in kept]
+    served.sort(key=lambda each: (each[0], each[1].id))
+    places = []
+    for number, (at, w) in enumerate(served):
+        if w.id in standing:
+            places.append(Place(w.id, at))
+        elif w.gave_way_at is not None:
+            places.append(Place(w.id, at, w.gave_way_at, w.gave_way_to))
+        else:
+            heavier = sum(other.weight > w.weight for _, other in served[:number])
+            places.append(Place(w.id, at, now, heavier))
+    return places
+
+
+def target(w: Waiting) -> timedelta:
+    return min(max(w.second_due_at - w.due_at, SECOND), DAY)
+
+
+def left(w: Waiting, now: datetime) -> float:
+    return (w.due_at - now).total_seconds()
+
+
+def worth(bid: Bid, returning: float) -> tuple[bool, float, timedelta, int]:
+    each = bid.w.weight / bid.w.work_seconds * (returning if bid.w.gave_way_at is not None else 1.0)
+    return bid.safe, each, GRID_FROM - bid.w.due_at, -bid.w.id
+
+
+def owed_by(w: Waiting, full: float, now: datetime, rules: PlanRules) -> datetime:
+    step = target(w).total_seconds()
+    patience = rules.patience * 1.1 ** math.ceil(math.log(max(full, 1.0), 1.1))
+    owed = w.due_at + int(max(patience, rules.least_patience * step) - step) * SECOND
+    half = rules.behind / 2
+    behind = GRID_FROM + half * ((now - GRID_FROM) // half + 2)
+    return owed if owed >= behind else behind + (owed - behind) / 100
