@@ -42,8 +42,9 @@ class Attachment:
     """What comes or goes with a message.
 
     `content` is None where it was left behind: too large by the channel's settings, or only described by the
-    source; `url` is then where it can be had, if anywhere. `content_id` names an image inside the HTML
-    (RFC 2392). `description` is what those are told who cannot see it.
+    source; `url` is then where it can be had, if anywhere, and `fetchable` whether `Connector.download` may
+    have it from there later. `content_id` names an image inside the HTML (RFC 2392). `description` is what
+    those are told who cannot see it.
     """
 
     name: str
@@ -53,6 +54,15 @@ class Attachment:
     content_id: str | None = None
     url: str | None = None
     description: str | None = None
+    fetchable: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Media:
+    """A file as its vendor keeps it."""
+
+    content: bytes = field(repr=False)
+    content_type: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -378,6 +388,15 @@ class Connector:
     def verify(self, delivery: Delivery) -> str:
         """Check a pushed request's signature and give its delivery id. Raises: BadSignature."""
         raise BadSignature(f"A {self.name} channel takes no pushed requests.")
+
+    def download(self, url: str, max_bytes: int) -> Media:
+        """The file that an attachment of a message names by its `url`, from the vendor's own hosts alone
+        (`connectors.media`).
+
+        Raises: RetryLater, AuthExpired; Refused where it will never be had: it is gone, larger than
+        `max_bytes`, at somebody else's, or neither picture nor film.
+        """
+        raise Refused(f"A {self.name} channel fetches no files.")
 
     @property
     def replies(self) -> bool:

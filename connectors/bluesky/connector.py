@@ -21,6 +21,7 @@ from connectors.base import (
     Deleted,
     InboundMessage,
     Item,
+    Media,
     OutboundMessage,
     OutcomeUnknown,
     Refused,
@@ -31,6 +32,7 @@ from connectors.bluesky import outgoing, parse, richtext
 from connectors.bluesky.client import BlueskyClient, error_name
 from connectors.bluesky.parse import Profile
 from connectors.bluesky.stream import URLS, Event, opened
+from connectors.media import MediaHosts
 
 _PAGE = 100
 _AT_ONCE = 25  # how many posts or profiles one question may name
@@ -62,6 +64,9 @@ class BlueskyConfig(Config):
     )
     stream_url: str | None = Field(
         default=None, pattern=r"^wss?://\S+$", description="Where the stream is; none: Bluesky's own."
+    )
+    media_url: HttpUrl = Field(
+        default=HttpUrl(parse.MEDIA_URL), description="Where Bluesky shows the pictures of posts."
     )
     overlap_minutes: NonNegativeInt = Field(
         default=10, description="How far back each fetch looks again, for posts that are listed late."
@@ -96,7 +101,7 @@ class BlueskyConnector(Connector):
         "profile": "done",
         "edits": "exempt: posts on Bluesky cannot be changed",
         "deletions": "done",
-        "attachments": "todo: a picture comes as its address, with its description",
+        "attachments": "done",
         "send": "done",
         "media": "done",
         "length": "done",
@@ -214,6 +219,12 @@ class BlueskyConnector(Connector):
         """What Bluesky's `ratelimit-*` headers said last about reading, writing and signing in."""
         return self._client.budgets() if self._client is not None else ()
 
+    def download(self, url: str, max_bytes: int) -> Media:
+        """From where Bluesky shows pictures. Raises: RetryLater, Refused."""
+        shown_at = self._config.media_url
+        hosts = MediaHosts([shown_at.host or ""], str(shown_at))
+        return hosts.fetch(url, max_bytes, self._config.timeout_seconds)
+
     def length(self, text: str) -> int:
         """Grapheme clusters, as Bluesky counts; what has many bytes counts for more (see the README)."""
         return richtext.length(text)
@@ -328,7 +339,14 @@ class BlueskyConnector(Connector):
             return ()
         authors = [row["author"].get("did") for row in rows if _has_author(row)]
         people = self._looked_up(client, [did for did in authors if isinstance(did, str)])
-        return parse.messages(rows, me=client.did, people=people, now=self._clock(), where=where)
+        return parse.messages(
+            rows,
+            me=client.did,
+            people=people,
+            now=self._clock(),
+            where=where,
+            media_url=str(self._config.media_url).rstrip("/"),
+        )
 
     def _looked_up(self, client: BlueskyClient, dids: Sequence[str]) -> Mapping[str, Profile]:
         unknown = [did for did in dict.fromkeys(dids) if did not in self._people]

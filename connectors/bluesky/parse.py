@@ -21,6 +21,8 @@ POSTS = "app.bsky.feed.post"
 PLACE = "bluesky"
 _URI = re.compile(r"at://(did:[a-z]+:[A-Za-z0-9._:%-]+)/app\.bsky\.feed\.post/([A-Za-z0-9._~:-]+)")
 _BELIEVED = timedelta(days=1)
+MEDIA_URL = "https://cdn.bsky.app"
+"""Where Bluesky shows the pictures of everybody's posts."""
 _LARGEST_SIZE = 2**31 - 1
 
 
@@ -77,13 +79,21 @@ def listed_at(row: Any) -> datetime | None:
 
 
 def messages(
-    found: Iterable[Any], *, me: str, people: Mapping[str, Profile], now: datetime, where: str
+    found: Iterable[Any],
+    *,
+    me: str,
+    people: Mapping[str, Profile],
+    now: datetime,
+    where: str,
+    media_url: str = MEDIA_URL,
 ) -> tuple[InboundMessage | Rejected, ...]:
-    """The messages of these posts. One that cannot be read is rejected alone; one of our own is left out."""
+    """The messages of these posts. One that cannot be read is rejected alone; one of our own is left out.
+
+    `media_url` is where the vendor shows pictures."""
     items: list[InboundMessage | Rejected] = []
     for row in found:
         try:
-            message = _message(row, me, people, now)
+            message = _message(row, me, people, now, media_url)
         except BadRecord as bad:
             place = row.get("uri") if isinstance(row, Mapping) else None
             raw = json.dumps(row, sort_keys=True).encode()
@@ -102,7 +112,9 @@ def addressed(record: Mapping[str, Any], me: str) -> bool:
     return any(feature.get("did") == me for feature in _features(record))
 
 
-def _message(row: Any, me: str, people: Mapping[str, Profile], now: datetime) -> InboundMessage | None:
+def _message(
+    row: Any, me: str, people: Mapping[str, Profile], now: datetime, media_url: str
+) -> InboundMessage | None:
     if not isinstance(row, Mapping):
         raise BadRecord("not_an_object", "The post is not a JSON object.")
     found = address(row.get("uri"))
@@ -124,7 +136,7 @@ def _message(row: Any, me: str, people: Mapping[str, Profile], now: datetime) ->
     )
     root = root or parent or own
     author = _author(row.get("author"), did, people)
-    attachments = tuple(_attachments(record, did))
+    attachments = tuple(_attachments(record, did, media_url))
     shown = next((each.value for each in author.identities if each.kind == "handle"), did)
     return InboundMessage(
         external_id=uri,
@@ -188,7 +200,7 @@ def _sent_at(row: Mapping[str, Any], record: Mapping[str, Any], now: datetime) -
     return moment(row.get("indexedAt"), UTC, now)
 
 
-def _attachments(record: Mapping[str, Any], did: str) -> Iterator[Attachment]:
+def _attachments(record: Mapping[str, Any], did: str, media_url: str) -> Iterator[Attachment]:
     embed = record.get("embed")
     if not isinstance(embed, Mapping):
         return
@@ -196,12 +208,12 @@ def _attachments(record: Mapping[str, Any], did: str) -> Iterator[Attachment]:
     images = media.get("images") if isinstance(media, Mapping) else None
     for image in images if isinstance(images, list) else []:
         if isinstance(image, Mapping):
-            yield from _attachment(image.get("image"), image.get("alt"), "image", did)
+            yield from _attachment(image.get("image"), image.get("alt"), "image", did, media_url)
     if isinstance(media, Mapping) and media.get("video") is not None:
-        yield from _attachment(media["video"], media.get("alt"), "video", did)
+        yield from _attachment(media["video"], media.get("alt"), "video", did, media_url)
 
 
-def _attachment(blob: Any, alt: Any, kind: str, did: str) -> Iterator[Attachment]:
+def _attachment(blob: Any, alt: Any, kind: str, did: str, media_url: str) -> Iterator[Attachment]:
     """A blob where the vendor shows it: who wrote it may keep it on a server of their own."""
     ref = blob.get("ref") if isinstance(blob, Mapping) else None
     cid = ref.get("$link") if isinstance(ref, Mapping) else None
@@ -213,7 +225,7 @@ def _attachment(blob: Any, alt: Any, kind: str, did: str) -> Iterator[Attachment
         return
     size, mime = blob.get("size"), blob.get("mimeType")
     urls = {
-        "image": f"https://cdn.bsky.app/img/feed_fullsize/plain/{did}/{cid}",
+        "image": f"{media_url}/img/feed_fullsize/plain/{did}/{cid}",
         "video": f"https://video.bsky.app/watch/{did}/{cid}/playlist.m3u8",
     }
     yield Attachment(
@@ -222,6 +234,8 @@ def _attachment(blob: Any, alt: Any, kind: str, did: str) -> Iterator[Attachment
         size_bytes=size if isinstance(size, int) and 0 <= size <= _LARGEST_SIZE else 0,
         url=urls[kind],
         description=clean(alt, "description") if isinstance(alt, str) and alt.strip() else None,
+        # A film is shown in pieces, of which no one is the film.
+        fetchable=kind == "image",
     )
 
 

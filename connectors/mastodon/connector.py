@@ -24,6 +24,7 @@ from connectors.base import (
     Cursor,
     Deleted,
     Item,
+    Media,
     OutboundMessage,
     OutcomeUnknown,
     Refused,
@@ -38,6 +39,7 @@ from connectors.mastodon.reading import Reading, Threads
 from connectors.mastodon.sending import Sending
 from connectors.mastodon.streaming import Event, Lines
 from connectors.mastodon.writing import DEFAULT_LIMIT, LONGEST_MENTION, Visibility, counted
+from connectors.media import MediaHosts
 
 _LOOPBACK = ("127.0.0.1", "localhost", "::1", "[::1]")
 _MAX_TAGS = 10
@@ -52,6 +54,7 @@ def _encrypted(server: HttpUrl) -> HttpUrl:
     return server
 
 
+Host = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9.-]{1,253}$", to_lower=True)]
 Tag = Annotated[
     str,
     StringConstraints(pattern=r"^#?\w{1,100}$"),
@@ -92,6 +95,9 @@ class MastodonConfig(Config):
         le=86_400,
         description="How late a post with a hashtag may arrive from another server.",
     )
+    media_hosts: tuple[Host, ...] = Field(
+        default=(), max_length=10, description="Where the server keeps files, besides where it is itself."
+    )
     timeout_seconds: PositiveFloat = Field(
         default=20.0, description="For connecting, and for each wait on the server."
     )
@@ -115,7 +121,7 @@ class MastodonConnector(Connector):
         "profile": "done",
         "edits": "done",
         "deletions": "done",
-        "attachments": "todo: a file comes as its address, with its description",
+        "attachments": "done",
         "send": "done",
         "media": "done",
         "length": "done",
@@ -200,6 +206,23 @@ class MastodonConnector(Connector):
     def budgets(self) -> tuple[Budget, ...]:
         """The server's limits, by what it said last."""
         return self._client_made.budgets() if self._client_made else ()
+
+    def download(self, url: str, max_bytes: int) -> Media:
+        """From the server, from where its own thumbnail lies, or from `media_hosts`; never from the server
+        of who wrote it.
+
+        Raises: RetryLater, AuthExpired, Refused.
+        """
+        server = str(self._config.server)
+        hosts = MediaHosts([urlsplit(server).hostname or "", *self._config.media_hosts], server)
+        if not hosts.has(url):
+            try:
+                shown = str(_within(self._about, "thumbnail", "url") or "")
+            except BadPayload as error:
+                raise RetryLater(str(error)) from None
+            beside = urlsplit(shown).hostname if shown.startswith("https://") else None
+            hosts = MediaHosts([beside or ""], server)
+        return hosts.fetch(url, max_bytes, self._config.timeout_seconds)
 
     def limit(self, answered: Mapping[str, Any]) -> int:
         """The characters of a post on this server, less those of the content warning that is kept.

@@ -157,13 +157,16 @@ def _text(status: Mapping[str, Any], may_be_empty: bool) -> str:
 
 
 def _attachments(status: Mapping[str, Any]) -> tuple[Attachment, ...]:
-    """What was attached, by its address; the server says neither size nor type of it."""
+    """What was attached, by its address; the server says neither size nor type of it.
+
+    What only lies at its author's server is not fetched: whoever runs that could have us ask anything."""
     found = status.get("media_attachments")
     files = []
     for each in found[:_MAX_FILES] if isinstance(found, list) else ():
         if not isinstance(each, dict):
             continue
-        address = _url(each.get("url")) or _url(each.get("remote_url"))
+        kept = _url(each.get("url"))
+        address = kept or _url(each.get("remote_url"))
         name = (address or "").partition("?")[0].rpartition("/")[2][-_MAX_NAME:] or str(each.get("type"))[:20]
         kind = mimetypes.guess_type(name)[0] or "application/octet-stream"
         told = _string(each, "description")
@@ -176,6 +179,7 @@ def _attachments(status: Mapping[str, Any]) -> tuple[Attachment, ...]:
                     0,
                     url=address,
                     description=clean(told, "description") or None,
+                    fetchable=kept is not None,
                 )
             )
     return tuple(files)

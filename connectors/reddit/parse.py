@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Literal
@@ -19,6 +19,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from connectors.base import Attachment, Author, Deleted, Edited, Identity, InboundMessage, Rejected
 from connectors.fields import MAX_FOLLOWERS, BadRecord, body, clean, content_id, moment
+from connectors.reddit.media import attachments
 
 PLACE = "reddit"
 GONE = "[deleted]"
@@ -52,6 +53,9 @@ class _Data(BaseModel):
     selftext_html: str | None = None
     is_self: bool = True
     post_hint: str | None = None
+    gallery_data: Any = None
+    media_metadata: Any = None
+    media: Any = None
     url: str | None = None
     subject: str | None = None
     first_message_name: str | None = None
@@ -184,7 +188,6 @@ def _message(
         "karma": about.karma,
         "type": data.type,
     }
-    picture = kind == "t3" and data.post_hint == "image" and data.url
     return InboundMessage(
         external_id=data.name,
         text=body(text, max_body_bytes),
@@ -198,7 +201,7 @@ def _message(
         automatic=author in _ROBOTS,
         addressed=addressed,
         url=clean(site.rstrip("/") + path, "address") if path.startswith("/") else None,
-        attachments=(_picture(clean(data.url or "", "address")),) if picture else (),
+        attachments=tuple(_shown(data)) if kind == "t3" else (),
         meta={name: clean(value, name) if isinstance(value, str) else value for name, value in meta.items()},
     )
 
@@ -232,9 +235,8 @@ def _words(kind: Kind, data: _Data) -> tuple[str, str | None]:
     return (f"{data.title}\n\n{below}" if below else data.title), data.selftext_html
 
 
-def _picture(url: str) -> Attachment:
-    name = url.partition("?")[0].rpartition("/")[2] or "picture"
-    return Attachment(name, "image/*", 0, url=url)
+def _shown(data: _Data) -> Iterator[Attachment]:
+    return attachments(data.post_hint, data.url, data.gallery_data, data.media_metadata, data.media)
 
 
 def _validated(thing: Any) -> tuple[Kind, _Data]:

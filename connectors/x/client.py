@@ -176,6 +176,17 @@ class Client:
         data = found.get("data")
         return data if isinstance(data, dict) else {}
 
+    def signature(self, url: str) -> Mapping[str, str]:
+        """The headers by which the account asks for what lies at `url` (OAuth 1.0a)."""
+        auth = tweepy.OAuth1UserHandler(
+            self._tweepy.consumer_key,
+            self._tweepy.consumer_secret,
+            self._tweepy.access_token,
+            self._tweepy.access_token_secret,
+        ).apply_auth()
+        signed = requests.Request("GET", url, auth=auth).prepare().headers["Authorization"]
+        return {"Authorization": signed if isinstance(signed, str) else signed.decode()}
+
     def close(self) -> None:
         """Give connections back."""
         self._tweepy.session.close()

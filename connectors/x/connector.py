@@ -19,12 +19,14 @@ from connectors.base import (
     Cursor,
     Deleted,
     Item,
+    Media,
     OutboundMessage,
     OutcomeUnknown,
     Refused,
     RetryLater,
     Sent,
 )
+from connectors.media import MediaHosts
 from connectors.x import parse, reading
 from connectors.x.client import Client
 from connectors.x.parse import Account, View
@@ -35,6 +37,9 @@ from connectors.x.spending import Spending
 from connectors.x.stream import Stream
 from connectors.x.text import MAX_LENGTH, weighted_length
 
+# Where X keeps pictures and films; those of direct messages open to who is in them only.
+_MEDIA_HOSTS = ("pbs.twimg.com", "video.twimg.com", "ton.twitter.com")
+_PRIVATE_MEDIA = "https://ton.twitter.com/"
 _ASK_AGAIN = timedelta(hours=1)
 _LOOKUP = 100
 
@@ -55,7 +60,7 @@ class XConnector(Connector):
         "profile": "done",
         "edits": "done",
         "deletions": "done",
-        "attachments": "todo: a picture or film comes as its address",
+        "attachments": "done",
         "send": "done",
         "media": "done",
         "length": "done",
@@ -204,6 +209,18 @@ class XConnector(Connector):
         """The month's posts by the plan, and X's limits as it told them last."""
         spent = self._spending.budgets(self._config.quota) if self._spending else ()
         return (*spent, *self._client.limits())
+
+    def download(self, url: str, max_bytes: int) -> Media:
+        """From the hosts where X keeps pictures and films; what came directly is asked for with the keys.
+
+        Raises: RetryLater, AuthExpired, Refused.
+        """
+        config = self._config
+        hosts = MediaHosts(_MEDIA_HOSTS, str(config.base_url) if config.base_url else None)
+        private = url.startswith(_PRIVATE_MEDIA) and config.keys is not None
+        return hosts.fetch(
+            url, max_bytes, config.timeout_seconds, headers=self._client.signature if private else None
+        )
 
     def length(self, text: str) -> int:
         """By X's weights: a link counts 23, an emoji or a Chinese character two."""

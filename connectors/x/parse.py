@@ -302,7 +302,7 @@ def _sent_at(value: str | None, view: View) -> datetime | None:
 
 
 def _attachments(attached: Attached, included: Included) -> tuple[Attachment, ...]:
-    """Described, and left where they are: X gives their address, and no size."""
+    """Described, and left where they are for now: X gives their address, and no size."""
     found = (included.media[key] for key in attached.media_keys if key in included.media)
     return tuple(_attachment(media) for media in found)
 
@@ -322,4 +322,5 @@ def _attachment(media: Media) -> Attachment:
         size_bytes=0,
         url=None if url is None else clean(url, "attachment's address"),
         description=None if media.alt_text is None else clean(media.alt_text, "description"),
+        fetchable=url is not None,
     )

@@ -10,6 +10,7 @@ from sqlalchemy.orm import Session
 
 from hub.accounts.models import User
 from hub.assignment.models import Assignment
+from hub.conversations.attachments import want_files
 from hub.conversations.models import Conversation
 from hub.database import Base, nudge
 
@@ -30,6 +31,8 @@ def own(
     conversation.owner_id, conversation.owned_since = user.id, now
     conversation.accept_by = conversation.held_until = None
     # Who takes what was only overheard means to answer it.
+    if conversation.listening:
+        want_files(session, conversation.id, now)
     conversation.listening = False
     conversation.updated_at = now
     session.add(

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from fastapi import APIRouter, Form, Response
+from fastapi import APIRouter, Form, Request, Response
 from fastapi.responses import HTMLResponse
 
+from hub.clock import utcnow
 from hub.conversations import formatted
-from hub.conversations.attachments import find_attachment, is_safe_image
+from hub.conversations.attachments import fetch_again, find_attachment, is_safe_image
 from hub.conversations.attachments_api import hand_out
 from hub.conversations.lengths import Length, measure
 from hub.conversations.models import Conversation, Message
 from hub.conversations.service import answerable
 from hub.errors import NotFound
 from hub.http import HubDep, PageCaller, PageUser, RowId, SessionDep
+from hub.pages import go, toast
 from hub.web.render import asset
 
 router = APIRouter()
@@ -25,6 +27,13 @@ def attachment(
     session: SessionDep, user: PageUser, hub: HubDep, attachment_id: RowId, inline: bool = False
 ) -> Response:
     return hand_out(hub.files, find_attachment(session, attachment_id), inline=inline)
+
+
+@router.post("/attachments/{attachment_id}/fetch")
+def fetch(request: Request, session: SessionDep, user: PageUser, attachment_id: RowId) -> Response:
+    row = fetch_again(session, attachment_id, utcnow())
+    toast(request, f"{row.name} is being fetched.")
+    return go(f"/conversations/{session.get_one(Message, row.message_id).conversation_id}")
 
 
 @router.get("/messages/{message_id}/html")

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Sequence
+from datetime import datetime
 from urllib.parse import urlsplit
 
-from sqlalchemy import select
+from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
 from connectors import base
 from hub.channels.models import Channel
 from hub.channels.service import open_connector
-from hub.conversations.models import Attachment
-from hub.errors import Invalid, NotFound
+from hub.conversations.models import Attachment, Message
+from hub.database import nudge
+from hub.errors import Conflict, Invalid, NotFound
 from hub.files import FileStore, files_of
 from hub.runtime import Hub
 
@@ -27,20 +29,70 @@ UNNAMED_SECONDS = 3600.0
 _NO_NAME = re.compile(r"[\x00-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069/\\]")
 
 
-def to_rows(session: Session, attachments: Sequence[base.Attachment]) -> list[Attachment]:
-    """Rows for what came with a message; contents that are not too large are put among the hub's files."""
-    return [
-        Attachment(
-            name=clean_name(each.name),
-            content_type=each.content_type.partition(";")[0].strip().lower()[:200],
-            size_bytes=len(each.content) if each.content is not None else max(0, each.size_bytes),
-            sha256=_kept(session, each.content),
-            content_id=each.content_id[:998] if each.content_id else None,
-            url=web_address(each.url),
-            description=each.description,
+def to_rows(
+    session: Session, attachments: Sequence[base.Attachment], fetch_at: datetime | None = None
+) -> list[Attachment]:
+    """Rows for what came with a message; contents that are not too large are put among the hub's files.
+
+    What can be fetched is from `fetch_at` on, if anybody wants it.
+    """
+    rows = []
+    for each in attachments:
+        url = web_address(each.url)
+        fetchable = each.fetchable and each.content is None and url is not None
+        rows.append(
+            Attachment(
+                name=clean_name(each.name),
+                content_type=content_type(each.content_type),
+                size_bytes=len(each.content) if each.content is not None else max(0, each.size_bytes),
+                sha256=_kept(session, each.content),
+                content_id=each.content_id[:998] if each.content_id else None,
+                url=url,
+                description=each.description,
+                fetchable=fetchable,
+                fetch_at=fetch_at if fetchable else None,
+            )
         )
-        for each in attachments
-    ]
+    if any(row.fetch_at for row in rows):
+        nudge(session, "media")
+    return rows
+
+
+def want_files(session: Session, conversation_id: int, now: datetime) -> None:
+    """Have what can be fetched of a conversation that was only overheard, now that somebody cares."""
+    messages = select(Message.id).where(Message.conversation_id == conversation_id)
+    wanted = session.execute(
+        update(Attachment)
+        .where(
+            Attachment.message_id.in_(messages),
+            Attachment.fetchable,
+            Attachment.sha256.is_(None),
+            Attachment.fetch_at.is_(None),
+            Attachment.fetch_error.is_(None),
+        )
+        .values(fetch_at=now)
+        .returning(Attachment.id)
+        .execution_options(synchronize_session=False)
+    )
+    if wanted.first() is not None:
+        nudge(session, "media")
+
+
+def fetch_again(session: Session, attachment_id: int, now: datetime) -> Attachment:
+    """Have a file fetched that was given up, or that nobody wanted before. Raises: NotFound, Conflict."""
+    row = session.get(Attachment, attachment_id)
+    if row is None:
+        raise NotFound(f"no attachment {attachment_id}")
+    if row.sha256 is not None or not row.fetchable:
+        raise Conflict("this file is kept already" if row.sha256 else "the hub cannot fetch this file")
+    row.fetch_at, row.fetch_tries, row.fetch_error = now, 0, None
+    nudge(session, "media")
+    return row
+
+
+def content_type(told: str) -> str:
+    """A content type without its parameters, as the column holds it."""
+    return told.partition(";")[0].strip().lower()[:200]
 
 
 def takes_files(channel: Channel) -> bool:

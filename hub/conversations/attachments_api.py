@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Annotated
 
 from fastapi import APIRouter, Response
@@ -9,7 +10,8 @@ from fastapi.responses import FileResponse
 from pydantic import Base64Bytes, BaseModel, Field
 
 from connectors import base
-from hub.conversations.attachments import clean_name, find_attachment, is_safe_image
+from hub.clock import utcnow
+from hub.conversations.attachments import clean_name, fetch_again, find_attachment, is_safe_image
 from hub.conversations.models import Attachment
 from hub.files import FileStore
 from hub.http import ApiUser, HubDep, RowId, SessionDep
@@ -21,7 +23,8 @@ class AttachmentOut(BaseModel):
     """What came or goes with a message.
 
     Where `kept`, `GET /attachments/{id}` has its content; else it was too large or only described, and `url`
-    is where it can be had, if anywhere.
+    is where it can be had, if anywhere. What is `fetchable` the hub can have from there, and tries to at
+    `fetch_at`; `fetch_error` is why the last try failed.
     """
 
     id: int
@@ -32,6 +35,9 @@ class AttachmentOut(BaseModel):
     content_id: str | None
     description: str | None
     url: str | None
+    fetchable: bool
+    fetch_at: datetime | None
+    fetch_error: str | None
 
     @classmethod
     def of(cls, row: Attachment) -> AttachmentOut:
@@ -45,6 +51,9 @@ class AttachmentOut(BaseModel):
             content_id=row.content_id,
             description=row.description,
             url=row.url,
+            fetchable=row.fetchable,
+            fetch_at=row.fetch_at,
+            fetch_error=row.fetch_error,
         )
 
 
@@ -69,6 +78,12 @@ class AttachmentIn(BaseModel):
 def get_attachment(user: ApiUser, session: SessionDep, hub: HubDep, attachment_id: RowId) -> Response:
     """The whole content, byte for byte."""
     return hand_out(hub.files, find_attachment(session, attachment_id))
+
+
+@router.post("/attachments/{attachment_id}/fetch", status_code=202)
+def post_fetch(user: ApiUser, session: SessionDep, attachment_id: RowId) -> AttachmentOut:
+    """Have a file fetched that was given up, or that was only overheard and nobody wanted yet."""
+    return AttachmentOut.of(fetch_again(session, attachment_id, utcnow()))
 
 
 def outgoing(name: str, content_type: str, content: bytes, description: str | None = None) -> base.Attachment:

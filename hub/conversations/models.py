@@ -360,10 +360,16 @@ class Attachment(Base):
     Its content lies in a file named by `sha256` (`hub.files`), the same for whoever sends the same; None
     where it was left behind, and `url` then says where it can be had, if anywhere. `content_id` is how the
     message's HTML names it.
+
+    What is `fetchable` can be had by the channel's connector, and is at `fetch_at` (`hub.channels.media`);
+    without it nobody wants it yet, it is here, or it was given up. `fetch_error` says why a try failed.
     """
 
     __tablename__ = "attachments"
-    __table_args__ = (_partial("ix_attachments_sha256", "sha256", where="sha256 IS NOT NULL"),)
+    __table_args__ = (
+        _partial("ix_attachments_sha256", "sha256", where="sha256 IS NOT NULL"),
+        _partial("ix_attachments_fetch_at", "fetch_at", where="fetch_at IS NOT NULL"),
+    )
 
     id: Mapped[int] = mapped_column(primary_key=True)
     message_id: Mapped[int] = mapped_column(ForeignKey("messages.id", ondelete="CASCADE"), index=True)
@@ -374,6 +380,10 @@ class Attachment(Base):
     content_id: Mapped[str | None] = mapped_column(String(998))
     url: Mapped[str | None] = mapped_column(Text)
     description: Mapped[str | None] = mapped_column(Text)
+    fetchable: Mapped[bool] = mapped_column(default=False, server_default=false())
+    fetch_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    fetch_tries: Mapped[int] = mapped_column(default=0, server_default="0")
+    fetch_error: Mapped[str | None] = mapped_column(Text)
 
 
 class AnalysisRow(Base):

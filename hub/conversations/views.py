@@ -61,12 +61,22 @@ def _file(row: Attachment) -> dict[str, Any]:
     return {
         "name": row.name,
         "type": row.content_type,
-        "size": _size(row.size_bytes),
+        "size": _size(row.size_bytes) if row.size_bytes else None,
         "description": row.description or row.name,
         "url": f"/attachments/{row.id}" if row.sha256 else None,
+        "told": row.description,
         "picture": is_safe_image(row),
         "source": row.url if not row.sha256 else None,
+        "fetch": _fetch(row),
     }
+
+
+def _fetch(row: Attachment) -> dict[str, Any] | None:
+    """How the fetching of a file goes that is not kept yet; None where there is none."""
+    if row.sha256 or not row.fetchable:
+        return None
+    state = "waiting" if row.fetch_at else "given_up" if row.fetch_error else "unwanted"
+    return {"id": row.id, "state": state, "error": row.fetch_error}
 
 
 def _analysis(row: AnalysisRow, corrections: Sequence[Correction]) -> dict[str, Any]:

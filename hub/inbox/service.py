@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 
 from connectors.base import Annotation, Author, Batch, Deleted, InboundMessage, Item, Rejected
 from hub.channels.models import Channel
-from hub.conversations.attachments import to_rows, web_address
+from hub.conversations.attachments import to_rows, want_files, web_address
 from hub.conversations.clocks import message_came
 from hub.conversations.models import Conversation, Message
 from hub.customers.identities import resolve_authors
@@ -208,9 +208,14 @@ def _store(
         threads.remember(item, conversation)
         # What was overheard has a model read it first, and then the policy's rules (hub.listening.rules).
         counts = item.addressed or not conversation.listening
+        if counts and conversation.listening and conversation.id is not None:
+            want_files(session, conversation.id, now)
         if counts:
             conversation.listening = False
-        stored.append(_Stored(item, _message(session, channel, item, now, history), conversation, counts))
+        # Nobody wants the files of all that is overheard; those of history come after those of today.
+        fetch_at = (min(item.sent_at or now, now) if history else now) if counts else None
+        message = _message(session, channel, item, now, history, fetch_at)
+        stored.append(_Stored(item, message, conversation, counts))
     session.flush()
     for each in stored:
         each.message.conversation_id = each.conversation.id
@@ -254,7 +259,12 @@ def _parent(item: InboundMessage, ids: Mapping[str, int]) -> int | None:
 
 
 def _message(
-    session: Session, channel: Channel, item: InboundMessage, now: datetime, history: bool
+    session: Session,
+    channel: Channel,
+    item: InboundMessage,
+    now: datetime,
+    history: bool,
+    fetch_at: datetime | None,
 ) -> Message:
     identities = item.author.identities if item.author and item.incoming else ()
     return Message(
@@ -277,7 +287,7 @@ def _message(
         delivery=None if item.incoming else "sent",
         # Said, so that nobody asks the database for it.
         analysis=None,
-        attachments=to_rows(session, item.attachments),
+        attachments=to_rows(session, item.attachments, fetch_at),
     )
 
 

@@ -9,6 +9,7 @@ from sqlalchemy import or_, select
 from sqlalchemy.orm import Session
 
 from hub.conversations.analysis import to_analysis
+from hub.conversations.attachments import want_files
 from hub.conversations.clocks import message_came
 from hub.conversations.models import Conversation, Message
 from hub.conversations.service import add_activity
@@ -69,6 +70,7 @@ def hear(session: Session, read: Sequence[Message], now: datetime) -> None:
             if rule is None or rule.then == "count":
                 continue
             conversation.listening = False
+            want_files(session, conversation.id, now)
             add_activity(session, conversation, f"Overheard; somebody should answer: {rule.name}", None, now)
         message_came(session, conversation, message, now)
     became = [conversation for conversation in conversations.values() if not conversation.listening]

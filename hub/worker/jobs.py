@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from hub.assignment.pushing import assign_waiting
 from hub.channels.backfilling import backfill
 from hub.channels.fetching import fetch
+from hub.channels.media import fetch_media
 from hub.channels.silence import listen_for_silence
 from hub.conversations.attachments import clean_files
 from hub.conversations.delivery import deliver
@@ -45,6 +46,7 @@ JOBS: dict[str, Job] = {
     "receive": Job(receive_pushed, every_seconds=5),
     "analyse": Job(analyse, every_seconds=5),
     "fetch": Job(fetch, every_seconds=2, threads=4),
+    "media": Job(fetch_media, every_seconds=5, threads=2),
     "deliver": Job(deliver, every_seconds=5),
     "tell": Job(tell, every_seconds=5),
     "replace": Job(replace_stale, every_seconds=10),

@@ -23,6 +23,9 @@ from routing.policy import DEFAULT_POLICY
 from tests import factories
 from tests.factories import NOW, PASSWORD, WordScorer
 
+ON_SQLITE = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+"""For what says nothing in SQL that the two databases could take differently: once is enough."""
+
 
 @pytest.fixture(scope="session", autouse=True)
 def plain_logs() -> None:

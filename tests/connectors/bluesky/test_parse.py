@@ -107,12 +107,14 @@ def test_images_come_with_their_descriptions() -> None:
     assert first.url == "https://cdn.bsky.app/img/feed_fullsize/plain/did:plc:mara/bafkreicrushedbox"
     assert (first.content_type, first.size_bytes, first.content) == ("image/jpeg", 512000, None)
     assert (first.description, second.description) == ("A crushed box", None)
+    assert first.fetchable
 
 
 def test_what_is_shown_stands_for_missing_words() -> None:
     quote, video = read(fixture("quote_without_words")), read(fixture("video_without_words"))
     assert quote.text == f"https://bsky.app/profile/{ME}/post/3ma2quoted022"
     assert (video.text, video.attachments[0].content_type) == ("", "video/mp4")
+    assert not video.attachments[0].fetchable, "it is shown in pieces"
     link = read(post("k1", " ", embed={"external": {"uri": "https://acme.example/tea"}}))
     assert link.text == "https://acme.example/tea"
 

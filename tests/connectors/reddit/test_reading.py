@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from copy import deepcopy
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -77,7 +78,35 @@ def test_a_picture_is_told_of(standin: Standin) -> None:
     [message] = fetched(connector(standin))[0]
     assert isinstance(message, InboundMessage)
     url = "https://i.redd.it/crushed.jpg?width=640"
-    assert message.attachments == (Attachment("crushed.jpg", "image/*", 0, url=url),)
+    assert message.attachments == (Attachment("crushed.jpg", "image/jpeg", 0, url=url, fetchable=True),)
+
+
+def test_a_gallery_and_a_film_are_what_reddit_keeps_of_them(standin: Standin) -> None:
+    gallery, film, elsewhere = (deepcopy(thing("submission_picture")) for _ in range(3))
+    del gallery["data"]["post_hint"]
+    gallery["data"] |= {
+        "name": "t3_s3",
+        "url": "https://www.reddit.com/gallery/s3",
+        "gallery_data": {"items": [{"media_id": "b"}, {"media_id": "a", "caption": " The lid "}, {}]},
+        "media_metadata": {
+            "a": {"m": "image/jpg", "s": {"u": "https://preview.redd.it/a.jpg?width=640&s=1"}},
+            "b": {"m": "image/gif", "s": {"gif": "https://i.redd.it/b.gif"}},
+        },
+    }
+    fallback = "https://v.redd.it/f/DASH_720.mp4?source=fallback"
+    film["data"] |= {"name": "t3_s4", "media": {"reddit_video": {"fallback_url": fallback}}}
+    elsewhere["data"] |= {"name": "t3_s5", "url": "https://i.elsewhere.example/box.png"}
+    for each in (gallery, film, elsewhere):
+        standin.put("message/inbox", each)
+    found = {
+        each.external_id: each for each in fetched(connector(standin))[0] if isinstance(each, InboundMessage)
+    }
+    assert [(each.url, each.content_type, each.description) for each in found["t3_s3"].attachments] == [
+        ("https://i.redd.it/b.gif", "image/gif", None),
+        ("https://preview.redd.it/a.jpg?width=640&s=1", "image/jpeg", "The lid"),
+    ]
+    assert [(each.url, each.fetchable) for each in found["t3_s4"].attachments] == [(fallback, True)]
+    assert [each.fetchable for each in found["t3_s5"].attachments] == [False], "not Reddit's"
 
 
 def test_searches_and_watched_subreddits_are_overheard(standin: Standin) -> None:

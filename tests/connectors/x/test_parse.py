@@ -94,6 +94,7 @@ def test_pictures_and_films_come_described() -> None:
             0,
             url="https://pbs.example/media/box.jpg",
             description="A wet cardboard box on a doorstep",
+            fetchable=True,
         ),
     )
     film = post("post_with_film_alone")

@@ -20,6 +20,7 @@ from connectors.base import (
     Cursor,
     InboundMessage,
     Item,
+    Media,
 )
 from tests.factories import inbound
 
@@ -33,6 +34,7 @@ class Vendor:
     `posts` are what a fetch finds from its cursor on, `history` what a back-fill finds, `live` what a line
     tells, batch by batch; a `Batch` in full, which may come first of all, as what opens the line. An
     exception among them is raised, something to call is called. `fetches` are the cursors that came.
+    `files` are to be had by their addresses; `downloads` are those that were asked for.
     """
 
     posts: list[Item] = field(default_factory=list)
@@ -48,6 +50,8 @@ class Vendor:
     says: str | Exception = "reads as @brand"
     told: Event = field(default_factory=Event)
     tokens: list[str] = field(default_factory=list)
+    files: dict[str, bytes | Step] = field(default_factory=dict)
+    downloads: list[tuple[str, int]] = field(default_factory=list)
 
     def post(self, *texts: str, **fields: Any) -> None:
         """Have more to be fetched."""
@@ -143,6 +147,14 @@ class ScriptedConnector(Connector):
         VENDOR.backfills.append((since, cursor))
         for last, page in VENDOR.pages(VENDOR.history, cursor["last"] if cursor else 0):
             yield Batch(page, {"last": last})
+
+    def download(self, url: str, max_bytes: int) -> Media:
+        VENDOR.downloads.append((url, max_bytes))
+        found = VENDOR.files[url]
+        if isinstance(found, bytes):
+            return Media(found, "image/png")
+        act(found)
+        return Media(b"picture", "image/png")
 
     def budgets(self) -> tuple[Budget, ...]:
         return VENDOR.budgets
