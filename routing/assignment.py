@@ -106,10 +106,13 @@ class Given:
 def demand(
     facts: Facts, waiting_since: datetime, policy: Policy, now: datetime, *, team: str | None = None
 ) -> Demand:
-    """What a conversation needs by the first rule that matches, or by the `team` that it was sent to."""
+    """What a conversation needs by the first rule that matches, or by the `team` that it was sent to.
+
+    A team that the policy has no more asks nothing: nobody new could ever be of it.
+    """
     weights = policy.capacity.weights if policy.capacity else {}
     weight = weights.get(facts.channel, weights.get(facts.channel_kind, 1))
-    if team is not None:
+    if team in policy.teams:
         return Demand("", Needs(team, (), weight))
     rule = _rule(facts, policy)
     if rule is None:

@@ -95,7 +95,13 @@ def end(session: Session, conversation_ids: Collection[int], now: datetime, ende
 
 
 def record_claim(
-    session: Session, conversation_id: int, user_id: int, now: datetime, why: list[str], lane: str = ""
+    session: Session,
+    conversation_id: int,
+    user_id: int,
+    now: datetime,
+    why: list[str],
+    version_id: int,
+    lane: str = "",
 ) -> None:
     """Write down that somebody who asked for the next got this one, which nobody had."""
     session.connection().execute(
@@ -108,6 +114,6 @@ def record_claim(
             "reasons": why,
             "assigned_at": now,
             "accepted_at": now,
-            "policy_version_id": None,
+            "policy_version_id": version_id,
         },
     )

@@ -32,6 +32,7 @@ from hub.conversations.models import Conversation
 from hub.conversations.service import add_activity
 from hub.database import Base, UtcDateTime, nudge, take_turns
 from hub.policies.service import ActivePolicy, active_policy
+from hub.queue.service import is_changing, place_on_sight
 from hub.runtime import Hub
 from routing.assignment import Agent, Given, Unowned, assign, can_answer, needs_of_lane
 from routing.policy import Policy
@@ -44,10 +45,9 @@ def assign_waiting(hub: Hub) -> int:
     now = utcnow()
     with hub.database.reading() as session:
         active = active_policy(session)
-        if active.policy.assigns_freely:
-            return 0
+        # Under rules without offers too: some are left from the rules before.
         passing = _something_passes(session, active.policy, now)
-        giving = active.policy.assignment.mode == "push" and _may_give(session, active.policy, now)
+        giving = active.policy.assignment.mode == "push" and _may_give(session, active, now)
     changed = 0
     if passing:
         with hub.database.session() as session:
@@ -79,16 +79,20 @@ def hand_out(session: Session, active: ActivePolicy, now: datetime) -> int:
     """Offer what can be offered, the earliest `reply_by` first; how much. One transaction at a time does it.
 
     Agents with room are locked, so that what they have in hand is what is counted; conversations that
-    somebody else holds are passed over, and whoever holds them asks for another round.
+    somebody else holds are passed over, and whoever holds them asks for another round. So does a change of
+    the policy that is on its way: what stands first is placed by it, and counts as done.
     """
     take_turns(session, "assign")
     policy = active.policy
     agents = _lock_agents(session, policy, now)
+    if not any(agent.online and agent.free >= 1 for agent in agents):
+        return 0
+    placed = place_on_sight(session, active, now)
     refused = refusals(session, policy, now)
     given = 0
     while with_room := [agent for agent in agents if agent.online and agent.free >= 1]:
         found = _reachable(session, with_room, len(refused))
-        waiting = _lock(session, found, refused)
+        waiting = _lock(session, found, refused, active.version_id)
         decided = assign(waiting, agents, policy.assignment.choose)
         if not decided:
             break
@@ -97,7 +101,7 @@ def hand_out(session: Session, active: ActivePolicy, now: datetime) -> int:
         agents = _counted_anew(session, agents, decided, now)
     if given:
         nudge(session, "plan")
-    return given
+    return placed + given
 
 
 def _lock_agents(session: Session, policy: Policy, now: datetime) -> list[Agent]:
@@ -132,10 +136,12 @@ def _something_passes(session: Session, policy: Policy, now: datetime) -> bool:
     return any(session.scalar(look.limit(1)) is not None for look in looks)
 
 
-def _may_give(session: Session, policy: Policy, now: datetime) -> bool:
-    """Whether somebody has room for something that waits; decided without taking any lock."""
-    agents = [agent for agent in load_agents(session, policy, now) if agent.free >= 1]
-    return bool(agents) and bool(_reachable(session, agents, 0, one_each=True))
+def _may_give(session: Session, active: ActivePolicy, now: datetime) -> bool:
+    """Whether somebody has room for something that waits, or might have; decided without taking any lock."""
+    agents = [agent for agent in load_agents(session, active.policy, now) if agent.free >= 1]
+    if not agents:
+        return False
+    return bool(_reachable(session, agents, 0, one_each=True)) or is_changing(session, active.version_id)
 
 
 def _reachable(
@@ -158,8 +164,11 @@ def _reachable(
     return found
 
 
-def _lock(session: Session, found: Sequence[Head], refused: dict[int, set[int]]) -> list[Unowned]:
-    """Those that nobody else holds, as they are now, in the order of `reply_by`."""
+def _lock(
+    session: Session, found: Sequence[Head], refused: dict[int, set[int]], version_id: int
+) -> list[Unowned]:
+    """Those that this version of the policy placed and nobody else holds, as they are now, in the order of
+    `reply_by`."""
     rows = session.execute(
         select(
             Conversation.id,
@@ -171,6 +180,7 @@ def _lock(session: Session, found: Sequence[Head], refused: dict[int, set[int]])
             Conversation.id.in_([head.id for head in found]),
             Conversation.reply_by.is_not(None),
             Conversation.owner_id.is_(None),
+            Conversation.policy_version_id == version_id,
         )
         .order_by(Conversation.reply_by, Conversation.id)
         .with_for_update(of=Conversation, skip_locked=True)

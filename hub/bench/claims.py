@@ -16,6 +16,7 @@ from threading import Barrier
 from sqlalchemy import select, text, update
 
 from hub.accounts.models import User
+from hub.assignment.claiming import claim_next
 from hub.bench.figures import Figure, at_most, quantile
 from hub.channels.models import Channel
 from hub.clock import utcnow
@@ -23,7 +24,6 @@ from hub.conversations.models import Conversation
 from hub.customers.models import Customer
 from hub.database import Database
 from hub.policies.service import activate
-from hub.queue.service import claim_next
 from routing.policy import DEFAULT_POLICY
 
 AGENTS = 8

@@ -121,7 +121,9 @@ class Conversation(Base):
         _partial("ix_conversations_solved_at", "solved_at", where="solved_at IS NOT NULL"),
         _partial("ix_conversations_merged_into_id", "merged_into_id", where="merged_into_id IS NOT NULL"),
         # What a change of customer or policy may move.
-        _partial("ix_conversations_placed", "policy_version_id", "id", where="placed_for IS NOT NULL"),
+        _partial(
+            "ix_conversations_placed", "policy_version_id", "reply_by", "id", where="placed_for IS NOT NULL"
+        ),
     )
 
     id: Mapped[int] = mapped_column(primary_key=True)

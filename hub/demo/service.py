@@ -17,6 +17,7 @@ from connectors.base import Batch
 from hub import log
 from hub.accounts.models import User
 from hub.accounts.service import add_user, heartbeat
+from hub.assignment.claiming import claim_next
 from hub.channels.models import Channel
 from hub.channels.service import add_channel
 from hub.clock import utcnow
@@ -31,7 +32,6 @@ from hub.inbox.ingest import analyse_all
 from hub.inbox.service import receive
 from hub.policies.service import active_policy
 from hub.queue.queries import count_waiting
-from hub.queue.service import claim_next
 from hub.runtime import Hub
 
 logger = log.get(__name__)

@@ -9,13 +9,13 @@ from fastapi import APIRouter, Query
 from pydantic import BaseModel
 
 from hub.accounts.service import set_away
+from hub.assignment.claiming import claim_next
 from hub.clock import utcnow
 from hub.conversations.models import AnalysisRow, Conversation
 from hub.errors import NotFound
 from hub.http import ApiUser, SessionDep
 from hub.paging import MAX_LIMIT
 from hub.queue.queries import SHOWN, Filters, QueueRow, list_queue, queue_rows, reasons_of
-from hub.queue.service import claim_next
 
 router = APIRouter(prefix="/queue", tags=["queue"])
 

@@ -11,6 +11,7 @@ from sqlalchemy.orm import Session
 
 from hub.accounts.models import User
 from hub.accounts.service import set_away
+from hub.assignment.claiming import claim_next
 from hub.channels.models import Channel
 from hub.clock import utcnow
 from hub.http import PageUser, SessionDep
@@ -18,7 +19,6 @@ from hub.pages import go, page, toast
 from hub.paging import MAX_LIMIT
 from hub.policies.service import active_policy
 from hub.queue.queries import Filters, QueueRow, list_queue, reasons_of, summarise
-from hub.queue.service import claim_next
 
 router = APIRouter()
 PAGE_ROWS = 50

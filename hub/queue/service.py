@@ -1,14 +1,13 @@
-"""Putting conversations in their place, and handing them out."""
+"""Putting conversations in their place, and anew when the rules or what is known of a customer change."""
 
 from __future__ import annotations
 
 from collections.abc import Collection
 from datetime import datetime
 
-from sqlalchemy import ColumnElement, Select, insert, or_, select
+from sqlalchemy import ColumnElement, Select, func, insert, select
 from sqlalchemy.orm import Session, joinedload
 
-from hub.assignment.claiming import claim
 from hub.assignment.lanes import set_lanes
 from hub.clock import utcnow
 from hub.conversations.models import Conversation, Message, Promise
@@ -19,6 +18,7 @@ from hub.database import nudge
 from hub.policies.service import ActivePolicy, active_policy
 from hub.queue.facts import facts_of
 from hub.queue.models import Decision
+from hub.queue.handling import handling_times
 from hub.runtime import Hub
 from routing import explanations
 from routing.priority import prioritise
@@ -30,6 +30,8 @@ from routing.types import METRICS, Facts
 REPLACE_BATCH = 200
 MOVED_BATCH = 100
 
+# Whoever hands out waits while so many are placed.
+ON_SIGHT = 64
 
 def place(
     session: Session, conversations: Collection[Conversation], active: ActivePolicy, now: datetime
@@ -47,6 +49,7 @@ def place(
     ]
     facts_by_id = facts_of(session, owing, policy, now)
     rows = _promises(session, conversations)
+    times = handling_times(session, policy)
     placed: list[tuple[Conversation, Facts]] = []
     decided: list[dict[str, object]] = []
     for conversation in conversations:
@@ -67,7 +70,7 @@ def place(
         if promise is None:
             leave_queue(conversation)
             continue
-        priority = prioritise(facts, conversation.waiting_since or now, active.policy, terms)
+        priority = prioritise(facts, conversation.waiting_since or now, active.policy, terms, times)
         placed.append((conversation, facts))
         conversation.weight = priority.weight
         conversation.reasons = [{"factor": reason.factor, "text": reason.text} for reason in priority.reasons]
@@ -108,36 +111,103 @@ def leave_queue(conversation: Conversation) -> None:
 
 def replace_stale(hub: Hub) -> int:
     """Put those conversations anew whose customer or policy changed since they were placed; how many."""
-    now = utcnow()
     with hub.database.session() as session:
-        active = active_policy(session)
-        moved = session.scalars(
-            select(Customer)
-            .where(Customer.moved)
-            .order_by(Customer.id)
-            .limit(MOVED_BATCH)
-            .with_for_update(skip_locked=True)
-        ).all()
-        theirs = _placed(Conversation.customer_id.in_([customer.id for customer in moved]))
-        stale = list(session.scalars(theirs)) if moved else []
-        for customer in moved:
-            customer.moved = False
-        if not stale:
-            stale = list(session.scalars(stale_places(active.version_id)))
+        return place_anew(session, utcnow())
+
+
+def place_anew(session: Session, now: datetime, limit: int = REPLACE_BATCH) -> int:
+    """Some of those whose customer changed, or else `limit` at most whose policy did; how many."""
+    active = active_policy(session)
+    moved = session.scalars(
+        select(Customer)
+        .where(Customer.moved)
+        .order_by(Customer.id)
+        .limit(MOVED_BATCH)
+        .with_for_update(skip_locked=True)
+    ).all()
+    theirs = _placed(Conversation.customer_id.in_([customer.id for customer in moved]))
+    stale = list(session.scalars(theirs)) if moved else []
+    for customer in moved:
+        customer.moved = False
+    if not stale:
+        stale = _stale(session, active.version_id, limit)
+    if stale:
+        place(session, stale, active, now)
+    return len(stale)
+
+
+def place_on_sight(session: Session, active: ActivePolicy, now: datetime) -> int:
+    """Place by this version what stands first in the queue, is nobody's and was placed by another; how many.
+
+    Whoever hands out conversations does this before they look, until the background has placed everything:
+    so nothing is given by rules that hold no more, and nobody is passed over who was not placed yet.
+    """
+    placed = 0
+    for version_id in _other_versions(session, active.version_id):
+        nobodys = Conversation.reply_by.is_not(None) & Conversation.owner_id.is_(None)
+        first = stale_places(version_id).where(nobodys).limit(ON_SIGHT - placed)
+        stale = session.scalars(first.execution_options(populate_existing=True)).all()
         if stale:
             place(session, stale, active, now)
-        return len(stale)
+        placed += len(stale)
+        if placed == ON_SIGHT:
+            break
+    return placed
 
 
-def stale_places(version_id: int) -> Select[Conversation]:
-    """Some of the conversations that were placed by another version of the policy than this, locked."""
-    # As ranges of an index.
-    other = or_(
-        Conversation.policy_version_id < version_id,
-        Conversation.policy_version_id > version_id,
-        Conversation.policy_version_id.is_(None),
-    )
-    return _placed(other).limit(REPLACE_BATCH)
+def is_changing(session: Session, version_id: int) -> bool:
+    """Whether something that is owed was placed by another version of the policy than this."""
+    return bool(_other_versions(session, version_id))
+
+
+def _stale(session: Session, version_id: int, limit: int) -> list[Conversation]:
+    """Some that another version placed: those who wait, the earliest first; then the others."""
+    found: list[Conversation] = []
+    for other in _other_versions(session, version_id):
+        for which in (Conversation.reply_by.is_not(None), Conversation.reply_by.is_(None)):
+            room = limit - len(found)
+            if room:
+                found += session.scalars(stale_places(other).where(which).limit(room))
+    return found
+
+
+def _other_versions(session: Session, version_id: int) -> list[int | None]:
+    """The versions of the policy by which something is placed that is not placed by this one.
+
+    A loose index scan: as many looks as there are versions in use.
+    """
+    ends = {session.scalar(LOWEST), session.scalar(HIGHEST)}
+    if not ends - {version_id, None}:
+        return []
+    found: list[int | None] = [None] if 0 in ends else []
+    last: int | None = 0
+    while last is not None:
+        last = session.scalar(
+            select(func.min(Conversation.policy_version_id)).where(
+                _OWED, Conversation.policy_version_id > last
+            )
+        )
+        if last not in (None, version_id):
+            found.append(last)
+    return found
+
+
+def stale_places(version_id: int | None) -> Select[Conversation]:
+    """What was placed by this version of the policy, in the order of the queue, locked."""
+    return _placed(_by(version_id)).order_by(Conversation.reply_by, Conversation.id)
+
+
+def _by(version_id: int | None) -> ColumnElement[bool]:
+    return _OWED & (Conversation.policy_version_id == version_id)
+
+
+_OWED = Conversation.placed_for.is_not(None)
+# Ordered, so that a database that knows little of the rows asks their index: the one that is NULL, if any
+# is, comes first on SQLite and last on PostgreSQL.
+_VERSION = select(func.coalesce(Conversation.policy_version_id, 0)).where(_OWED).limit(1)
+LOWEST = _VERSION.order_by(Conversation.policy_version_id)
+HIGHEST = _VERSION.order_by(Conversation.policy_version_id.desc())
+"""The versions of the policy by which something is placed; 0 for what was never placed by one."""
 
 
 def _placed(which: ColumnElement[bool]) -> Select[Conversation]:
@@ -160,15 +230,6 @@ FOR_PLACING = (
     joinedload(Conversation.channel),
     joinedload(Conversation.newest_message).joinedload(Message.analysis),
 )
-
-
-def claim_next(session: Session, user_id: int, now: datetime) -> int | None:
-    """Hand a user the unowned conversation with the earliest `reply_by` of those that the policy lets them
-    take: its id, None where there is none. However many ask at once, no two get the same."""
-    claimed = claim(session, user_id, now)
-    if claimed is not None:
-        nudge(session, "plan")
-    return claimed
 
 
 def _outcome(conversation: Conversation) -> tuple[object, ...]:

@@ -12,6 +12,7 @@ from threading import Barrier
 import pytest
 from sqlalchemy import func, select
 
+from hub.assignment.claiming import claim_next
 from hub.clock import utcnow
 from hub.conversations.delivery import deliver
 from hub.conversations.models import AnalysisRow, Conversation, Message, Promise
@@ -21,7 +22,7 @@ from hub.inbox.analyse import analyse
 from hub.inbox.service import receive
 from hub.queue import planner
 from hub.queue.planner import plan_queue
-from hub.queue.service import claim_next, replace_stale
+from hub.queue.service import replace_stale
 from hub.queue.sweep import sweep
 from hub.runtime import Hub
 from tests.factories import Batch, channel, inbound, user

@@ -69,6 +69,8 @@ def facts(kind: str = "mail", channel: str = "post") -> Facts:
         (facts("social"), 0, None, Demand("Social", Needs("social"))),
         (facts("mail"), 0, None, Demand("", Needs(weight=2))),
         (facts("social"), 0, "service", Demand("", Needs("service"))),
+        # They were sent to a team that the policy has no more.
+        (facts("social"), 0, "weekend", Demand("Social", Needs("social"))),
     ],
 )
 def test_the_first_rule_that_matches_says_what_is_needed(

@@ -23,6 +23,7 @@ from sqlalchemy import func, select, text
 
 from hub import migrations
 from hub.accounts.models import User
+from hub.assignment.claiming import claim_next
 from hub.assignment.models import Assignment
 from hub.assignment.pushing import assign_waiting
 from hub.assignment.service import accept_offer, decline_offer, go_away
@@ -31,7 +32,6 @@ from hub.conversations.models import Conversation
 from hub.conversations.service import get_conversation, release, set_status
 from hub.errors import Conflict
 from hub.inbox.service import receive
-from hub.queue.service import claim_next
 from hub.runtime import Hub
 from hub.settings import Settings
 from tests import factories

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
+import pytest
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from hub.accounts.models import User
 from hub.accounts.service import heartbeat, set_away
+from hub.assignment import claiming
 from hub.assignment.absence import release_absent
+from hub.assignment.claiming import claim_next
 from hub.assignment.lanes import pass_lanes
 from hub.assignment.models import Assignment
 from hub.assignment.pushing import assign_waiting, hand_out, pass_offers
@@ -17,7 +20,7 @@ from hub.assignment.queries import history, list_agents
 from hub.conversations.models import Conversation
 from hub.conversations.service import get_conversation, reply, set_status
 from hub.policies.service import activate
-from hub.queue.service import claim_next
+from hub.queue import service
 from hub.runtime import Hub
 from routing.policy import DEFAULT_POLICY
 from tests import factories
@@ -121,15 +124,50 @@ def test_it_is_kept_no_longer_for_who_went_away(session: Session) -> None:
 
 
 def test_a_policy_that_begins_to_rule_counts_at_the_next_claim(session: Session) -> None:
-    rule_by(session, mode="pull")
+    """Nobody is passed over, nor given to who cannot, before the background has placed them anew."""
     ada = agent(session, "Ada", teams=("social",), capacity=1)
-    french, chirp, chirp_later = writes(session), writes(session, "chirp"), writes(session, "chirp", "bob")
+    french, chirp = writes(session), writes(session, "chirp")
+    writes(session, "chirp", "bob")
+    active = rule_by(session, mode="pull")
+    assert (french.lane, chirp.lane) == ("", "")
     assert [claim_next(session, ada.id, NOW) for _ in range(2)] == [chirp.id, None]
-    activate(session, DEFAULT_POLICY, NOW)
+    assert history(session, chirp.id)[0].policy_version_id == active.version_id
+    free = activate(session, DEFAULT_POLICY, NOW)
     assert claim_next(session, ada.id, NOW) == french.id
+    assert history(session, french.id)[0].policy_version_id == free.version_id
     rule_by(session, mode="pull")
     assert claim_next(session, ada.id, NOW) is None
-    assert chirp_later.owner_id is None
+
+
+def test_a_policy_that_begins_to_rule_counts_at_the_next_round(hub: Hub, clock: Clock) -> None:
+    with hub.database.session() as session:
+        agent(session, "Ada", teams=("social",))
+        french, chirp = writes(session), writes(session, "chirp")
+        rule_by(session)
+    while assign_waiting(hub):
+        pass
+    with hub.database.reading() as session:
+        assert session.get_one(Conversation, chirp.id).owner_id is not None
+        assert session.get_one(Conversation, french.id).owner_id is None
+    with hub.database.session() as session:
+        activate(session, DEFAULT_POLICY, NOW)
+    clock.advance(minutes=2)
+    # What was offered under the rules before runs out under rules without offers too.
+    assert assign_waiting(hub) == 1
+
+
+def test_who_asks_looks_behind_many_that_are_not_placed_yet(
+    session: Session, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for module in (service, claiming):
+        monkeypatch.setattr(module, "ON_SIGHT", 2)
+    ada = agent(session, "Ada", teams=("social",))
+    for author in ("ann", "bob", "cem", "dee", "eve"):
+        writes(session, author=author)
+    last = writes(session, "chirp")
+    rule_by(session, mode="pull")
+    assert claim_next(session, ada.id, NOW) == last.id
+    assert claim_next(session, ada.id, NOW) is None
 
 
 def test_who_stays_away_gives_back_though_a_page_is_open(session: Session) -> None:

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
+from hub.assignment.claiming import claim_next
 from hub.clock import utcnow
-from hub.queue.service import claim_next
 from hub.runtime import Hub
 from tests import factories
 from tests.hub.cli.conftest import Cli

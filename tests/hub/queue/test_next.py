@@ -10,10 +10,10 @@ from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
 from hub.accounts.models import User
+from hub.assignment.claiming import claim_next
 from hub.conversations.models import Conversation
 from hub.conversations.service import get_conversation, release, set_status, take
 from hub.inbox.service import receive
-from hub.queue.service import claim_next
 from hub.runtime import Hub
 from tests.factories import NOW, Batch, channel, inbound, user
 
