@@ -105,7 +105,7 @@ def offer_views(session: Session, user_id: int, now: datetime) -> list[dict[str,
             "id": conversation.id,
             "url": f"/conversations/{conversation.id}",
             "customer": conversation.customer,
-            "channel": conversation.channel,
+            "channel": conversation.goes_by,
             "preview": " ".join(conversation.newest_message.body[:400].split())[:200]
             if conversation.newest_message
             else "",

@@ -72,7 +72,7 @@ def _described(place: int, row: QueueRow, *, overdue: bool) -> Text:
     told.append(f"by {local(conversation.reply_by)}", style="bold red" if overdue else "bold")
     told.append(f"  weight {conversation.weight or 1:g}  #{conversation.id}", style="not dim")
     told.append(f"  {safe(conversation.customer.name)}", style="not dim bold")
-    about = [conversation.customer.tier, conversation.channel.name]
+    about = [conversation.customer.tier, conversation.goes_by.name]
     about.append(conversation.owner.name if conversation.owner else None)
     told.append(f" ({safe(', '.join(each for each in about if each))})", style="not dim")
     mood = analysis.sentiment if analysis else "not analysed yet"

@@ -52,7 +52,7 @@ def _cells(row: tuple[Message, Conversation]) -> tuple[str, ...]:
     return (
         str(conversation.id),
         local(message.sent_at),
-        conversation.channel.name,
+        conversation.goes_by.name,
         one_line(conversation.customer.name, 30),
         one_line(message.body, 100),
     )

@@ -10,7 +10,7 @@ from fastapi import APIRouter, Header, Query
 from pydantic import AwareDatetime, BaseModel, Field
 
 from hub.clock import utcnow
-from hub.conversations import attachments_api, delivery, merging, service
+from hub.conversations import attachments_api, delivery, merging, reaching_api, service
 from hub.conversations.attachments import MOST_FILES
 from hub.conversations.attachments_api import AttachmentIn, AttachmentOut
 from hub.conversations.models import AnalysisRow, Conversation, Message
@@ -28,11 +28,13 @@ from routing.types import Urgency
 
 router = APIRouter(tags=["conversations"])
 router.include_router(attachments_api.router)
+router.include_router(reaching_api.router)
 router.include_router(tickets_api.router)
 
 
 class ConversationOut(BaseModel):
-    """A conversation and where it stands; `reply_by` is set while it is in the queue. `listening`: nobody has
+    """A conversation and where it stands; `channel` is by which it goes on, `reply_by` is set while it is in
+    the queue. `listening`: nobody has
     written to the brand in it, it was only overheard."""
 
     id: int
@@ -126,6 +128,7 @@ class MessageOut(BaseModel):
     """
 
     id: int
+    channel: str
     external_id: str
     direction: str
     private: bool
@@ -305,7 +308,7 @@ def patch_conversation(
 
 @router.post("/conversations/{conversation_id}/merge")
 def post_merge(user: ApiUser, session: SessionDep, conversation_id: RowId, body: MergeIn) -> ConversationOut:
-    """Merge this conversation into another of the same customer and channel; the other."""
+    """Merge this conversation into another of the same customer; the other."""
     return conversation_out(merging.merge(session, conversation_id, body.into, user=user, now=utcnow()))
 
 
@@ -339,7 +342,7 @@ def conversation_out(conversation: Conversation) -> ConversationOut:
     """A conversation as the API shows it."""
     return ConversationOut(
         id=conversation.id,
-        channel=conversation.channel.name,
+        channel=conversation.goes_by.name,
         customer_id=conversation.customer_id,
         customer=conversation.customer.name,
         subject=conversation.subject,
@@ -366,6 +369,7 @@ def message_out(message: Message) -> MessageOut:
     """A message as the API shows it."""
     return MessageOut(
         id=message.id,
+        channel=message.channel.name,
         external_id=message.external_id,
         direction=message.direction,
         private=message.private,

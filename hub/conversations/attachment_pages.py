@@ -62,7 +62,7 @@ def length(
         conversation = session.get(Conversation, conversation_id)
         if conversation is None:
             raise NotFound(f"no conversation {conversation_id}")
-        channel, answers = conversation.channel, answerable(session, conversation)
+        channel, answers = conversation.goes_by, answerable(session, conversation)
         meta = answers.meta if answers else {}
         session.expunge(channel)
     return measure(channel, text.replace("\r\n", "\n"), meta)

@@ -10,6 +10,7 @@ from sqlalchemy.orm import Session
 
 from hub.conversations.models import Conversation, Message, Promise
 from hub.conversations.promises import close
+from hub.conversations.reaching import follow_customer
 from hub.conversations.state import become, history_of, state_of, store_state
 from hub.errors import Conflict
 from hub.policies.service import active_policy
@@ -39,6 +40,12 @@ def message_came(
         automatic=message.automatic,
         elsewhere=message.user_id is None if elsewhere is None else elsewhere,
     )
+    if (
+        message.direction == "incoming"
+        and not message.automatic
+        and after.last_incoming_at == message.sent_at
+    ):
+        follow_customer(session, conversation, message)
     if message.direction == "outgoing" and after.waiting_since != conversation.waiting_since:
         _settle_reply(session, conversation, now, reply=message)
     store_state(conversation, after, now)

@@ -32,6 +32,7 @@ from hub.clock import utcnow
 from hub.conversations.attachments import with_content
 from hub.conversations.clocks import reply_failed, reply_stands
 from hub.conversations.models import Attachment, Conversation, DeliveryAttempt, Message
+from hub.conversations.reaching import thread_key_of
 from hub.conversations.service import get_conversation
 from hub.database import nudge
 from hub.errors import Conflict
@@ -162,7 +163,7 @@ def _claim(hub: Hub) -> _Claim | None:
             attempt.id,
             interrupted,
             message.leased_until,
-            conversation.channel,
+            message.channel,
             _outbound(session, message, conversation),
             hub.files,
             tuple(message.attachments),
@@ -172,12 +173,13 @@ def _claim(hub: Hub) -> _Claim | None:
 def _outbound(session: Session, message: Message, conversation: Conversation) -> OutboundMessage:
     """The same for every try, whatever the customer writes in between; still without its files."""
     answered = session.get(Message, message.answers_id) if message.answers_id is not None else None
+    to = answered.reply_to if answered else message.reply_to
     return OutboundMessage(
         idempotency_key=message.idempotency_key or message.external_id,
         text=message.body,
         author_name=message.author_name or "",
-        recipient=Identity(**answered.reply_to) if answered and answered.reply_to else None,
-        thread_key=conversation.thread_key,
+        recipient=Identity(**to) if to else None,
+        thread_key=thread_key_of(session, conversation, message.channel_id),
         in_reply_to=answered.external_id if answered else None,
         answered=answered.meta if answered else {},
         references=_references(session, message),
@@ -193,6 +195,7 @@ def _references(session: Session, message: Message) -> tuple[str, ...]:
         select(Message.external_id, Message.vendor_id, Message.user_id)
         .where(
             Message.conversation_id == message.conversation_id,
+            Message.channel_id == message.channel_id,
             Message.id < message.id,
             Message.direction != "activity",
             Message.private.is_(False),

@@ -14,7 +14,9 @@ from sqlalchemy.orm import Session
 
 from hub.accounts.models import User
 from hub.assignment.owning import disown, own
+from hub.channels.models import Channel
 from hub.conversations.models import Conversation, Message, Promise
+from hub.conversations.reaching import follow_customer, turn_to
 from hub.conversations.service import add_activity, get_conversation
 from hub.conversations.state import become, history_of, keep_history
 from hub.errors import Conflict, Invalid
@@ -27,9 +29,10 @@ _MOMENTS = ("waiting_since", "first_replied_at", "last_incoming_at", "answered_u
 
 
 def merge(session: Session, source_id: int, target_id: int, *, user: User, now: datetime) -> Conversation:
-    """Move everything from one conversation into another and close it; the other, locked.
+    """Move everything from one conversation into another and close it; the other, locked. It goes on by the
+    channel on which the customer wrote last.
 
-    Raises: NotFound, Conflict where they are not of one customer and channel, or one is closed.
+    Raises: NotFound, Conflict where they are not of one customer, or one is closed.
     """
     both = {each: get_conversation(session, each) for each in sorted((source_id, target_id))}
     source, target = both[source_id], both[target_id]
@@ -61,8 +64,6 @@ def obstacle(source: Conversation, target: Conversation) -> str:
         return "a conversation cannot be merged into itself"
     if source.customer_id != target.customer_id:
         return "only conversations of one customer can be merged"
-    if source.channel_id != target.channel_id:
-        return "only conversations on one channel can be merged"
     return "a closed conversation stays as it is" if "closed" in (source.status, target.status) else ""
 
 
@@ -74,7 +75,9 @@ def unmerge(session: Session, source_id: int, *, user: User, now: datetime) -> C
     both = {each: get_conversation(session, each) for each in sorted((source_id, into))}
     source, target = both[source_id], both[into]
     kept = source.merged or {}
-    if kept.get("after") != _kept(target) or kept["last"] != _last(session, target.id):
+    if {"via_id": None, **kept.get("after", {})} != _kept(target) or kept["last"] != _last(
+        session, target.id
+    ):
         raise Conflict("something has happened in it since; split off the messages instead")
     _move(session, kept["messages"], source)
     for conversation, state in ((source, kept["source"]), (target, kept["target"])):
@@ -83,6 +86,8 @@ def unmerge(session: Session, source_id: int, *, user: User, now: datetime) -> C
             setattr(conversation, name, _moment(state[name]))
         conversation.snoozed_until = _moment(state["snoozed_until"])
         conversation.history = state["history"]
+        via_id = state.get("via_id")
+        conversation.via = session.get(Channel, via_id) if via_id else None
         _follow_newest(session, conversation)
     source.merged = source.merged_into_id = None
     if kept.get("owner_id") == user.id and source.status not in ("solved", "closed"):
@@ -137,6 +142,8 @@ def split(
         _follow_newest(session, conversation)
         newest = conversation.newest_message
         conversation.last_incoming_at = newest.sent_at if newest else None
+    if new.newest_message is not None:
+        follow_customer(session, new, new.newest_message)
     add_activity(session, old, f"{user.name} moved {len(wanted)} to conversation {new.id}", user, now)
     add_activity(session, new, f"{user.name} split this off conversation {old.id}", user, now)
     place(session, [old, new], active_policy(session), now)
@@ -183,6 +190,10 @@ def _join(source: Conversation, target: Conversation, now: datetime) -> None:
         target.first_replied_at = waits.first_replied_at
     else:
         target.first_replied_at = min(_known(source.first_replied_at, target.first_replied_at), default=None)
+    if source.last_incoming_at and (
+        target.last_incoming_at is None or source.last_incoming_at > target.last_incoming_at
+    ):
+        turn_to(target, source.goes_by)
     target.last_incoming_at = max(_known(source.last_incoming_at, target.last_incoming_at), default=None)
     target.last_replied_at = max(_known(source.last_replied_at, target.last_replied_at), default=None)
     answered = _known(source.answered_until, target.answered_until)
@@ -210,7 +221,8 @@ def _kept(conversation: Conversation) -> dict[str, object]:
     """Its state, to be put back."""
     moments = {name: getattr(conversation, name) for name in (*_MOMENTS, "snoozed_until")}
     told = {name: moment.isoformat() if moment else None for name, moment in moments.items()}
-    return {**told, "status": conversation.status, "history": conversation.history}
+    via_id = conversation.via.id if conversation.via else None
+    return {**told, "status": conversation.status, "history": conversation.history, "via_id": via_id}
 
 
 def _moment(told: str | None) -> datetime | None:

@@ -159,7 +159,7 @@ def _candidate(source: Conversation, other: Conversation) -> dict[str, Any]:
         "id": other.id,
         "subject": other.subject,
         "customer": other.customer,
-        "channel": other.channel,
+        "channel": other.goes_by,
         "status": other.status,
         "last_at": other.last_message_at,
         "preview": " ".join(newest.body[: 2 * PREVIEW].split())[:PREVIEW] if newest else "",

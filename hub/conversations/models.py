@@ -61,7 +61,7 @@ class ConversationTag(Base):
 
 
 class Conversation(Base):
-    """The thread with one customer on one channel.
+    """The thread with one customer on one channel; `via` is another by which it goes on, where it does.
 
     `newest_message_id` is the newest message by the customer, `promise_id` the promise that governs now;
     neither is a foreign key, since both tables point here. It stands in the queue while `reply_by` is set: it
@@ -128,6 +128,7 @@ class Conversation(Base):
 
     id: Mapped[int] = mapped_column(primary_key=True)
     channel_id: Mapped[int] = mapped_column(ForeignKey("channels.id"))
+    via_id: Mapped[int | None]
     customer_id: Mapped[int] = mapped_column(ForeignKey("customers.id"))
     thread_key: Mapped[str | None] = mapped_column(String(400))
     follows_id: Mapped[int | None] = mapped_column(ForeignKey("conversations.id"))
@@ -178,6 +179,7 @@ class Conversation(Base):
     accept_by: Mapped[datetime | None] = mapped_column(UtcDateTime)
 
     channel: Mapped[Channel] = relationship()
+    via: Mapped[Channel | None] = relationship(primaryjoin="foreign(Conversation.via_id) == Channel.id")
     customer: Mapped[Customer] = relationship()
     promise: Mapped[Promise | None] = relationship(
         primaryjoin="foreign(Conversation.promise_id) == Promise.id", post_update=True
@@ -189,6 +191,11 @@ class Conversation(Base):
     tag_rows: Mapped[list[Tag]] = relationship(
         secondary="conversation_tags", order_by=Tag.name, passive_deletes=True, lazy="selectin"
     )
+
+    @property
+    def goes_by(self) -> Channel:
+        """The channel by which it is answered now, and whose targets count."""
+        return self.via or self.channel
 
     @property
     def tags(self) -> list[str]:
@@ -267,8 +274,9 @@ class Message(Base):
 
     Work to be done is a state of this row: an incoming message without `analysed_at` is to be analysed, an
     outgoing one whose `delivery` is pending is to be sent. `leased_until` is set while somebody is at it.
-    `reply_to` is where an answer reaches the author: the kind, place and value of an identity. `answers_id`
-    is the message that it answers, where we have that: no foreign key, since nothing follows from its loss.
+    `reply_to` is where an answer reaches the author, or where this one goes that answers no message of its
+    channel: the kind, place and value of an identity. `answers_id` is the message that it answers, where we
+    have that: no foreign key, since nothing follows from its loss.
 
     `history` is true for what was brought in later than it happened: the model reads it last. `nature` says
     what no person wrote for us; `addressed` is false for what was overheard; `url` is where people can see
@@ -328,6 +336,7 @@ class Message(Base):
     idempotency_key: Mapped[str | None] = mapped_column(String(200), unique=True)
     vendor_id: Mapped[str | None] = mapped_column(String(998))
 
+    channel: Mapped[Channel] = relationship()
     analysis: Mapped[AnalysisRow | None] = relationship(back_populates="message", uselist=False)
     attempts: Mapped[list[DeliveryAttempt]] = relationship(order_by="DeliveryAttempt.id")
     versions: Mapped[list[MessageVersion]] = relationship(

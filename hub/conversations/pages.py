@@ -22,6 +22,7 @@ from hub.conversations.attachments_api import outgoing
 from hub.conversations.lengths import measure
 from hub.conversations.models import Conversation, Message
 from hub.conversations.queries import find_message, find_thread, list_conversations
+from hub.conversations.reaching import ways_to
 from hub.conversations.snoozing import Snooze, snooze_choices, snooze_until
 from hub.conversations.tags import list_tags
 from hub.conversations.views import message_views
@@ -276,6 +277,23 @@ def deliver_again(session: SessionDep, user: PageUser, message_id: RowId, act: s
     return go(f"/conversations/{message.conversation_id}")
 
 
+@router.post("/conversations/{conversation_id}/channel")
+def answer_by(
+    request: Request,
+    session: SessionDep,
+    user: PageUser,
+    conversation_id: RowId,
+    channel: Annotated[str, Form()],
+) -> Response:
+    conversation = service.get_conversation(session, conversation_id)
+    before = conversation.goes_by.name
+    service.answer_by(session, conversation, channel, user=user, now=utcnow())
+    if before != channel:
+        undo = (f"/conversations/{conversation_id}/channel", {"channel": before})
+        toast(request, f"Answers go by {channel} now.", undo=undo)
+    return go(f"/conversations/{conversation_id}")
+
+
 def _head(conversation: Conversation, me: User) -> dict[str, Any]:
     newest = conversation.newest_message
     analysis = newest.analysis if newest else None
@@ -284,7 +302,7 @@ def _head(conversation: Conversation, me: User) -> dict[str, Any]:
         "subject": conversation.subject,
         "status": conversation.status,
         "priority": conversation.priority,
-        "channel": conversation.channel,
+        "channel": conversation.goes_by,
         "customer": conversation.customer,
         "owner": {"name": conversation.owner.name, "is_me": conversation.owner.id == me.id}
         if conversation.owner
@@ -304,11 +322,15 @@ def _composer(session: Session, conversation: Conversation) -> dict[str, Any]:
     return {
         "replies": not closed,
         "why_not": _why_closed(conversation) if closed else "",
-        "max_length": measure(conversation.channel, "", answers.meta if answers else {}).limit,
+        "max_length": measure(conversation.goes_by, "", answers.meta if answers else {}).limit,
         "files": {"most": MOST_FILES, "max_bytes": files_of(session).max_bytes}
-        if takes_files(conversation.channel)
+        if takes_files(conversation.goes_by)
         else None,
         "recipient": conversation.customer.name,
+        "ways": [
+            {"channel": each.channel, "to": each.to.value if each.to else None}
+            for each in ways_to(session, conversation)
+        ],
         "reply_key": uuid4().hex,
         "note_key": uuid4().hex,
     }

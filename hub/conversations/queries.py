@@ -47,6 +47,7 @@ def find_thread(session: Session, conversation_id: int) -> Thread:
         .where(Message.conversation_id == conversation_id)
         .options(
             joinedload(Message.analysis),
+            joinedload(Message.channel),
             selectinload(Message.attempts),
             selectinload(Message.attachments),
             selectinload(Message.versions),

@@ -65,7 +65,7 @@ def outlook(session: Session, conversation_id: int) -> Outlook:
     return Outlook(
         conversation.id,
         conversation.subject,
-        conversation.channel,
+        conversation.goes_by,
         conversation.status,
         conversation.owner.name if conversation.owner else None,
         conversation.waiting_since,

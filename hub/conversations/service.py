@@ -16,6 +16,7 @@ from hub.conversations.attachments import check_outgoing, to_rows
 from hub.conversations.clocks import change_status, message_came
 from hub.conversations.lengths import check_length
 from hub.conversations.models import STATUSES, Conversation, Message
+from hub.conversations.reaching import recipient, turn_to, ways_to
 from hub.database import nudge
 from hub.errors import Conflict, Invalid, NotFound
 from hub.policies.service import active_policy
@@ -63,16 +64,17 @@ def reply(
         raise Conflict("this conversation is closed; the customer's next message opens another")
     _check_text(text)
     answers = answerable(session, conversation)
-    check_length(conversation.channel, text, answers.meta if answers else {})
-    check_outgoing(session, conversation.channel, attachments)
+    check_length(conversation.goes_by, text, answers.meta if answers else {})
+    check_outgoing(session, conversation.goes_by, attachments)
     key = idempotency_key or uuid4().hex
     message = Message(
-        channel_id=conversation.channel_id,
+        channel_id=conversation.goes_by.id,
         conversation_id=conversation.id,
         external_id=f"reply:{key}",
         direction="outgoing",
         user_id=user.id,
         author_name=user.name,
+        reply_to=None if answers else recipient(session, conversation),
         subject=conversation.subject,
         body=text,
         sent_at=now,
@@ -96,11 +98,13 @@ def reply(
 
 
 def answerable(session: Session, conversation: Conversation) -> Message | None:
-    """The message that a reply answers now: the customer's newest that is still there, never a bounce."""
+    """The message that a reply answers now: the customer's newest on the channel by which it goes that is
+    still there, never a bounce; None where there is none."""
     return session.scalar(
         select(Message)
         .where(
             Message.conversation_id == conversation.id,
+            Message.channel_id == conversation.goes_by.id,
             Message.direction == "incoming",
             Message.nature.is_distinct_from("bounce"),
         )
@@ -214,6 +218,29 @@ def set_status(
     who = user.name if user else "The hub"
     add_activity(session, conversation, f"{who}: {_words(before)} → {_words(status)}", user, now)
     tell_vendor(session, conversation, now, status=True)
+
+
+def answer_by(
+    session: Session, conversation: Conversation, channel: str, *, user: User, now: datetime
+) -> None:
+    """Answer by another channel from now on, until the customer writes by yet another.
+
+    Its promises become those of that channel at once, and keep the time elapsed. Raises: Conflict where it is
+    closed, Invalid where the customer cannot be reached by that channel.
+    """
+    if conversation.status == "closed":
+        raise Conflict("a closed conversation stays as it is")
+    ways = [each.channel for each in ways_to(session, conversation)]
+    found = next((each for each in ways if each.name == channel), None)
+    if found is None:
+        known = ", ".join(each.name for each in ways)
+        raise Invalid(f"the customer can be answered by {known}, not by {channel!r}", field="channel")
+    if found.id == conversation.goes_by.id:
+        return
+    turn_to(conversation, found)
+    session.flush()
+    place(session, [conversation], active_policy(session), now)
+    add_activity(session, conversation, f"{user.name}: answers go by {found.name} now", user, now)
 
 
 def _written_before(

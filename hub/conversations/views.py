@@ -25,10 +25,17 @@ NATURES = {
 def message_views(thread: Thread) -> list[dict[str, Any]]:
     """The messages of a thread, as `_thread.html` wants them."""
     bounces = {each.answers_id: each.id for each in thread.messages if each.nature == "bounce"}
-    return [_view(message, thread.conversation, bounces.get(message.id)) for message in thread.messages]
+    several = len({each.channel_id for each in thread.messages if each.direction == "incoming"}) > 1 or (
+        thread.conversation.via_id is not None
+    )
+    return [
+        _view(message, thread.conversation, bounces.get(message.id), several) for message in thread.messages
+    ]
 
 
-def _view(message: Message, conversation: Conversation, bounce_id: int | None) -> dict[str, Any]:
+def _view(
+    message: Message, conversation: Conversation, bounce_id: int | None, several: bool
+) -> dict[str, Any]:
     kind = "activity" if message.direction == "activity" else "customer"
     if message.direction == "outgoing":
         kind = "note" if message.private else "auto" if message.automatic else "agent"
@@ -40,6 +47,7 @@ def _view(message: Message, conversation: Conversation, bounce_id: int | None) -
         "kind": kind,
         "author": message.author_name or (conversation.customer.name if kind == "customer" else "Service"),
         "sent_at": message.sent_at,
+        "channel": message.channel if several and kind in ("customer", "agent") else None,
         "text": parts.said if parts else message.body,
         "quoted": parts.quoted if parts else "",
         "nature": NATURES.get(message.nature or ""),

@@ -279,7 +279,7 @@ def _talks(session: Session, customer_id: int, current_id: int | None) -> list[T
         Talk(
             each.id,
             each.subject or (_line(each.newest_message.body) if each.newest_message else "No text"),
-            each.channel,
+            each.goes_by,
             each.status,
             each.last_incoming_at or each.created_at,
             each.id == current_id,

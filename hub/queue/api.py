@@ -121,7 +121,7 @@ def to_item(row: QueueRow) -> QueueItem:
     assert conversation.waiting_since is not None
     return QueueItem(
         conversation_id=conversation.id,
-        channel=conversation.channel.name,
+        channel=conversation.goes_by.name,
         customer_id=conversation.customer_id,
         customer=conversation.customer.name,
         tier=conversation.customer.tier,

@@ -70,8 +70,8 @@ def _facts(
     since = conversation.waiting_since
     felt = relation.valence(now, apart_from=conversation.newest_message_id) if relation else None
     return Facts(
-        channel=conversation.channel.name,
-        channel_kind=conversation.channel.kind,
+        channel=conversation.goes_by.name,
+        channel_kind=conversation.goes_by.kind,
         metric=metric,
         tier=customer.tier,
         spend_percentile=percentile,

@@ -97,7 +97,7 @@ def row_view(row: QueueRow, me: User) -> dict[str, Any]:
         "customer": conversation.customer,
         "tier": conversation.customer.tier,
         "spend_percentile": row.spend_percentile,
-        "channel": conversation.channel,
+        "channel": conversation.goes_by,
         "sentiment": {"label": analysis.sentiment, "confidence": analysis.sentiment_confidence}
         if analysis
         else None,

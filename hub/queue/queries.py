@@ -188,9 +188,9 @@ def _filtered(query: Select[Conversation], filters: Filters) -> Select[Conversat
     elif filters.owner == "mine":
         query = query.where(Conversation.owner_id == filters.user_id)
     if filters.channel:
-        query = query.join(Channel, Channel.id == Conversation.channel_id).where(
-            Channel.name == filters.channel
-        )
+        query = query.join(
+            Channel, Channel.id == func.coalesce(Conversation.via_id, Conversation.channel_id)
+        ).where(Channel.name == filters.channel)
     if filters.tier:
         query = query.join(Customer, Customer.id == Conversation.customer_id).where(
             Customer.tier == filters.tier

@@ -63,5 +63,5 @@ def _head(conversation: Conversation) -> dict[str, Any]:
         "url": f"/conversations/{conversation.id}",
         "customer": conversation.customer,
         "tier": conversation.customer.tier,
-        "channel": conversation.channel,
+        "channel": conversation.goes_by,
     }

@@ -26,6 +26,7 @@ from hub.queue.queries import PromiseView, promise_view
 from routing.policy import Policy
 
 FIRST = "first_reply_time"
+GOES_BY = func.coalesce(Conversation.via_id, Conversation.channel_id)
 SHOWN = 10
 # The two databases share no percentile, so reply times are read one by one: the newest, so many at most.
 MOST_TIMES = 50_000
@@ -163,7 +164,7 @@ def _decided(session: Session, period: Period) -> Iterable[Any]:
             period.index_of(func.coalesce(Promise.breached_at, Promise.met_at)).label("step"),
             Promise.metric,
             Promise.tier,
-            Conversation.channel_id,
+            GOES_BY.label("channel_id"),
             Promise.target_seconds,
             kept.label("kept"),
             func.count().label("promises"),
@@ -175,9 +176,7 @@ def _decided(session: Session, period: Period) -> Iterable[Any]:
                 Promise.breached_at.is_(None) & period.holds(Promise.met_at),
             )
         )
-        .group_by(
-            "step", Promise.metric, Promise.tier, Conversation.channel_id, Promise.target_seconds, "kept"
-        )
+        .group_by("step", Promise.metric, Promise.tier, GOES_BY, Promise.target_seconds, "kept")
     )
 
 
@@ -187,7 +186,7 @@ def _first_replies(session: Session, period: Period) -> Iterable[Any]:
             Promise.met_at,
             Promise.started_at,
             Promise.tier,
-            Conversation.channel_id,
+            GOES_BY.label("channel_id"),
             period.index_of(Promise.met_at).label("step"),
         )
         .join(Conversation, Conversation.id == Promise.conversation_id)

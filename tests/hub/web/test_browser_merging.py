@@ -1,4 +1,4 @@
-"""Two conversations made one, parted again, and messages split off, in a real browser and by the keyboard."""
+"""Conversations made one, parted, split, and answered by another channel, in a real browser."""
 
 from __future__ import annotations
 
@@ -17,11 +17,15 @@ from tests.hub.web.test_looks import AXE, PHONE, _audit
 SCHEMES: tuple[Literal["light", "dark"], ...] = ("light", "dark")
 
 
-def test_merge_unmerge_and_split(served: ServedHub, page: Page) -> None:
+def test_merge_unmerge_split_and_another_channel(served: ServedHub, page: Page) -> None:
     now = utcnow()
     with served.session() as session:
         chirp = factories.channel(session, at=now)
-        factories.customer(session, "Ann Example", Identity("handle", "ann", "chirp"), tier="gold", at=now)
+        factories.channel(session, "mail", kind="mail", outbox="not written to", at=now)
+        address = Identity("email", "ann@customer.example")
+        factories.customer(
+            session, "Ann Example", Identity("handle", "ann", "chirp"), address, tier="gold", at=now
+        )
         said = [
             receive_one(session, chirp, inbound(text, author=author, thread_key=key, sent_at=now), now=now)
             for text, author, key in (

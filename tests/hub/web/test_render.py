@@ -168,6 +168,7 @@ def test_only_addresses_of_the_web_become_links(text: str, link: bool) -> None:
         "sent_at": NOW,
         "text": text,
         "quoted": "",
+        "channel": None,
         "nature": None,
         "overheard": False,
         "url": None,
