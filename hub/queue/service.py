@@ -18,7 +18,6 @@ from hub.database import nudge
 from hub.policies.service import ActivePolicy, active_policy
 from hub.queue.facts import facts_of
 from hub.queue.models import Decision
-from hub.queue.handling import handling_times
 from hub.runtime import Hub
 from routing import explanations
 from routing.priority import prioritise
@@ -29,9 +28,9 @@ from routing.types import METRICS, Facts
 # SQLite has one writer, who should not keep the others waiting for long.
 REPLACE_BATCH = 200
 MOVED_BATCH = 100
-
 # Whoever hands out waits while so many are placed.
 ON_SIGHT = 64
+
 
 def place(
     session: Session, conversations: Collection[Conversation], active: ActivePolicy, now: datetime
@@ -49,7 +48,6 @@ def place(
     ]
     facts_by_id = facts_of(session, owing, policy, now)
     rows = _promises(session, conversations)
-    times = handling_times(session, policy)
     placed: list[tuple[Conversation, Facts]] = []
     decided: list[dict[str, object]] = []
     for conversation in conversations:
@@ -70,7 +68,7 @@ def place(
         if promise is None:
             leave_queue(conversation)
             continue
-        priority = prioritise(facts, conversation.waiting_since or now, active.policy, terms, times)
+        priority = prioritise(facts, conversation.waiting_since or now, active.policy, terms)
         placed.append((conversation, facts))
         conversation.weight = priority.weight
         conversation.reasons = [{"factor": reason.factor, "text": reason.text} for reason in priority.reasons]
