@@ -25,7 +25,7 @@ from hub.conversations.queries import find_message, find_thread, list_conversati
 from hub.conversations.reaching import ways_to
 from hub.conversations.snoozing import Snooze, snooze_choices, snooze_until
 from hub.conversations.tags import list_tags
-from hub.conversations.views import message_views
+from hub.conversations.views import clock_views, message_views, time_view
 from hub.customers.queries import customer_profile
 from hub.files import files_of
 from hub.http import PageUser, RowId, SessionDep
@@ -141,19 +141,8 @@ def conversation_page(
         known_tags=[each.name for each in list_tags(session)],
         moods=SENTIMENTS,
         intents=INTENTS,
-        clocks=[
-            {
-                "metric": promise.metric,
-                "started_at": promise.started_at,
-                "due_at": promise.due_at,
-                "met_at": promise.met_at,
-                "breached_at": promise.breached_at,
-                "paused_at": promise.paused_at,
-                "late_by_seconds": promise.late_by_seconds or 0,
-            }
-            for promise in thread.promises
-            if promise.cancelled_at is None
-        ],
+        clocks=clock_views(session, thread.promises, now),
+        times=time_view(conversation, now),
         assignment=assignment_view(session, conversation, user, history(session, conversation_id)),
         profile=profile,
     )

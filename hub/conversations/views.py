@@ -3,14 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import datetime
 from typing import Any
+
+from sqlalchemy.orm import Session
 
 from hub.conversations.attachments import is_safe_image
 from hub.conversations.formatted import asks_elsewhere
-from hub.conversations.models import AnalysisRow, Attachment, Conversation, Message
+from hub.conversations.models import AnalysisRow, Attachment, Conversation, Message, Promise
+from hub.conversations.promises import standing
 from hub.conversations.queries import Thread
 from hub.conversations.quoting import split_quoted
+from hub.conversations.state import history_of
 from hub.learning.models import Correction
+from hub.policies.service import active_policy
+from routing.calendars import Calendar
+from routing.promises import ENDED, measure
 
 # How sure the model is of sarcasm, or that nobody waits for a reply, before a page says so.
 REMARK_FROM = 0.8
@@ -62,6 +70,40 @@ def _view(
         "delivery": {"state": message.delivery, "detail": last.detail if last else "", "bounce_id": bounce_id}
         if message.delivery and message.user_id
         else None,
+    }
+
+
+def clock_views(session: Session, promises: Sequence[Promise], now: datetime) -> list[dict[str, Any]]:
+    """What was promised, and what it took so far, in seconds of each promise's calendar."""
+    policy = active_policy(session).policy
+    found = []
+    for promise in promises:
+        if promise.cancelled_at is None:
+            settled = standing(promise, policy, now)
+            found.append(
+                {
+                    "metric": promise.metric,
+                    "due_at": promise.due_at,
+                    "outcome": settled.outcome,
+                    "answered": promise.met_at is not None,
+                    "target_seconds": promise.target_seconds,
+                    "took_seconds": settled.used * promise.target_seconds,
+                    "late_by_seconds": settled.late_by_seconds,
+                }
+            )
+    return found
+
+
+def time_view(conversation: Conversation, now: datetime) -> dict[str, Any] | None:
+    """How long it took, or takes so far, in seconds of the wall clock; None before a customer wrote in it."""
+    times = measure(history_of(conversation), Calendar.always(), now)
+    if times is None:
+        return None
+    return {
+        "solved": conversation.status in ENDED,
+        "first_resolution": times.first_resolution.total_seconds() if times.first_resolution else None,
+        "resolution": times.resolution.total_seconds(),
+        "agent_work": times.agent_work.total_seconds(),
     }
 
 

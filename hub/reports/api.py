@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Response
 from pydantic import BaseModel
 
 from hub.clock import utcnow
 from hub.http import ApiUser, SessionDep
 from hub.period import Range, Unit
+from hub.reports.measured import measured, to_csv
 from hub.reports.queries import response_times
 
 router = APIRouter(prefix="/reports", tags=["reports"])
@@ -37,6 +38,40 @@ class TierScore(ScoreOut):
 
 class ChannelScore(ScoreOut):
     channel: str
+
+
+class SolvedOut(BaseModel):
+    """Solved conversations, and how long they took, in seconds of the wall clock from the customer's first
+    message: until first solved, until solved last without waiting for the customer, how long the customer
+    waited for us, and how long it was new or open."""
+
+    solved: int
+    first_resolution_median_seconds: float | None
+    first_resolution_p90_seconds: float | None
+    resolution_median_seconds: float | None
+    resolution_p90_seconds: float | None
+    requester_wait_median_seconds: float | None
+    requester_wait_p90_seconds: float | None
+    agent_work_median_seconds: float | None
+    agent_work_p90_seconds: float | None
+
+
+class TierSolved(SolvedOut):
+    tier: str | None
+
+
+class ChannelSolved(SolvedOut):
+    channel: str
+
+
+class MeasuredReport(BaseModel):
+    """How long what was solved took. A conversation counts when it was solved last, while it still is."""
+
+    since: datetime
+    until: datetime
+    totals: SolvedOut
+    by_tier: list[TierSolved]
+    by_channel: list[ChannelSolved]
 
 
 class AtRiskOut(BaseModel):
@@ -125,3 +160,25 @@ def get_response_times(user: ApiUser, session: SessionDep, range: Range = "7d") 
             for each in found.breaches
         ],
     )
+
+
+@router.get("/resolution-times")
+def get_resolution_times(user: ApiUser, session: SessionDep, range: Range = "7d") -> MeasuredReport:
+    """How long conversations took that were solved, by tier and by channel."""
+    found = measured(session, range, utcnow())
+    return MeasuredReport(
+        since=found.period.since,
+        until=found.period.until,
+        totals=SolvedOut.model_validate(found.totals.fields()),
+        by_tier=[TierSolved.model_validate({"tier": tier, **each.fields()}) for tier, each in found.by_tier],
+        by_channel=[
+            ChannelSolved.model_validate({"channel": channel.name, **each.fields()})
+            for channel, each in found.by_channel
+        ],
+    )
+
+
+@router.get("/resolution-times.csv", response_class=Response)
+def get_resolution_times_csv(user: ApiUser, session: SessionDep, range: Range = "7d") -> Response:
+    """The same as CSV: a line in all, and one for each tier and channel."""
+    return Response(to_csv(measured(session, range, utcnow())), media_type="text/csv")

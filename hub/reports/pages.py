@@ -11,6 +11,7 @@ from hub.conversations.models import Conversation
 from hub.http import PageUser, SessionDep
 from hub.pages import page
 from hub.period import Range
+from hub.reports.measured import measured, to_csv
 from hub.reports.queries import Score, response_times
 
 router = APIRouter()
@@ -22,6 +23,7 @@ def response_times_page(
 ) -> Response:
     now = utcnow()
     found = response_times(session, range, now)
+    solved = measured(session, range, now)
     return page(
         request,
         session,
@@ -33,6 +35,11 @@ def response_times_page(
         totals={**found.totals.fields(), "replies": found.replies},
         by_tier=[{"name": tier, **_score(score)} for tier, score in found.by_tier],
         by_channel=[{"channel": channel, **_score(score)} for channel, score in found.by_channel],
+        solved={
+            **solved.totals.fields(),
+            "by_tier": [{"name": tier, **each.fields()} for tier, each in solved.by_tier],
+            "by_channel": [{"channel": channel, **each.fields()} for channel, each in solved.by_channel],
+        },
         over_time={
             "unit": found.period.unit,
             "points": [{"at": at, **score.fields()} for at, score in found.over_time],
@@ -52,6 +59,12 @@ def response_times_page(
             for each in found.breaches
         ],
     )
+
+
+@router.get("/response-times/solved.csv")
+def solved_csv(session: SessionDep, user: PageUser, range: Range = "14d") -> Response:
+    named = {"Content-Disposition": f'attachment; filename="resolution-times-{range}.csv"'}
+    return Response(to_csv(measured(session, range, utcnow())), media_type="text/csv", headers=named)
 
 
 def _score(score: Score) -> dict[str, Any]:

@@ -136,7 +136,7 @@ def response_times(session: Session, range_: Range, now: datetime) -> ResponseTi
         timed=len(totals.times),
         replies=_replies(session, period),
         over_time=list(zip(period.starts, over_time, strict=True)),
-        by_tier=sorted(tiers.items(), key=lambda row: _rank(row[0], policy)),
+        by_tier=sorted(tiers.items(), key=lambda row: rank_of_tier(row[0], policy)),
         by_channel=[(channel, channels[id_]) for id_, channel in known.items() if id_ in channels],
         at_risk=_at_risk(session, policy, now),
         breaches=_breaches(session, period, policy, now),
@@ -254,7 +254,7 @@ def _late_by(promise: Promise, policy: Policy, now: datetime) -> int:
     return standing(promise, policy, now).late_by_seconds
 
 
-def _rank(tier: str | None, policy: Policy) -> tuple[int, str]:
+def rank_of_tier(tier: str | None, policy: Policy) -> tuple[int, str]:
     """The best tier first, then those the policy no longer has, then none."""
     if tier is None:
         return len(policy.tiers) + 1, ""
