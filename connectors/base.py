@@ -13,6 +13,14 @@ from typing import Any, ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict
 
+from connectors.errors import AuthExpired as AuthExpired
+from connectors.errors import BadPayload as BadPayload
+from connectors.errors import BadSignature as BadSignature
+from connectors.errors import ConnectorError as ConnectorError
+from connectors.errors import OutcomeUnknown as OutcomeUnknown
+from connectors.errors import Refused as Refused
+from connectors.errors import RetryLater as RetryLater
+
 IdentityKind = Literal["email", "handle", "loyalty", "phone", "external"]
 ChannelKind = Literal["social", "mail", "ticket"]
 Nature = Literal["bounce", "auto_reply", "list", "loop"]
@@ -220,45 +228,6 @@ class Sent:
     detail: str = ""
 
 
-class ConnectorError(Exception):
-    """Something a vendor did; each subclass says what the caller should do about it."""
-
-
-class RetryLater(ConnectorError):
-    """The vendor did not take it, and may take it later."""
-
-    def __init__(
-        self, message: str, *, after_seconds: float | None = None, status: int | None = None
-    ) -> None:
-        super().__init__(message)
-        self.after_seconds = after_seconds
-        self.status = status
-
-
-class AuthExpired(ConnectorError):
-    """The credentials no longer serve; a person has to renew them."""
-
-
-class Refused(ConnectorError):
-    """The vendor looked at it and will never take it; do not try again."""
-
-    def __init__(self, message: str, *, status: int | None = None) -> None:
-        super().__init__(message)
-        self.status = status
-
-
-class OutcomeUnknown(ConnectorError):
-    """It may or may not have been taken; look before sending again, or let a person decide."""
-
-
-class BadPayload(ConnectorError):
-    """What came cannot be read at all; keep it raw and go on."""
-
-
-class BadSignature(ConnectorError):
-    """A pushed request is not from who it says; nothing of it is kept."""
-
-
 class Config(BaseModel):
     """Settings of one channel. Fields of type `SecretStr` are stored encrypted and never shown again."""
 
@@ -397,6 +366,30 @@ class Connector:
         `max_bytes`, at somebody else's, or neither picture nor film.
         """
         raise Refused(f"A {self.name} channel fetches no files.")
+
+    @property
+    def renews_at(self) -> datetime | None:
+        """When to `renew`, well before the credentials of these settings run out; None: they do not."""
+        return None
+
+    def renew(self) -> Mapping[str, Any]:
+        """Credentials in place of those that run out, as settings by their names.
+
+        They are to be stored before anything is asked with them: what they replace may serve no more. One
+        caller at a time. Raises: RetryLater, AuthExpired.
+        """
+        return {}
+
+    def authorization_url(self) -> str | None:
+        """Where a person lets the hub act for their account, in a browser; None where that is not done."""
+        return None
+
+    def authorized(self, answer_url: str) -> Mapping[str, Any]:
+        """The credentials, as settings by their names, that the address means at which the browser ended.
+
+        Asked of the connector that gave the `authorization_url`. Raises: BadPayload, RetryLater.
+        """
+        raise BadPayload(f"A {self.name} channel is not signed in to by a browser.")
 
     @property
     def replies(self) -> bool:

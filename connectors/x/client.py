@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
@@ -57,6 +58,14 @@ DM_FIELDS = {
 """What is asked of every direct message."""
 
 
+@dataclass(frozen=True, slots=True)
+class UserToken:
+    """A token of the account (OAuth 2.0), and when it runs out."""
+
+    value: str = field(repr=False)
+    ends_at: datetime
+
+
 class Client:
     """The calls that the connector makes. Each raises: RetryLater, AuthExpired; those that read BadPayload,
     those that send Refused, those that publish OutcomeUnknown too."""
@@ -69,21 +78,28 @@ class Client:
         base_url: str | None,
         timeout_seconds: float,
         clock: Callable[[], datetime],
+        token: UserToken | None = None,
     ) -> None:
-        self.has_account = keys is not None
+        self.has_account = keys is not None or token is not None
         self.bearer_token = bearer_token
+        self._token = token
+        self._clock = clock
+        # By keys each request is signed; a token of the account stands where that of the app would.
+        self._signs = keys is not None
         consumer_key, consumer_secret, access_token, access_token_secret = keys or (None, None, None, None)
         self._trust_env = base_url is None
         self._transport = Transport(base_url, timeout_seconds, clock)
-        self._tweepy = tweepy.Client(
-            bearer_token,
+        self._app = tweepy.Client(bearer_token, return_type=requests.Response)
+        self._user = tweepy.Client(
+            token.value if token else None,
             consumer_key,
             consumer_secret,
             access_token,
             access_token_secret,
             return_type=requests.Response,
         )
-        self.mount(self._tweepy.session)
+        for each in (self._app, self._user):
+            self.mount(each.session)
 
     def mount(self, session: requests.Session) -> None:
         """Let a session of tweepy's go our way; its host is fixed in the library."""
@@ -101,7 +117,7 @@ class Client:
 
     def me(self) -> Mapping[str, Any]:
         """The account: `id`, `username`, `name`, `public_metrics`."""
-        found = _read(self._tweepy.get_me(user_fields=["public_metrics"]))
+        found = _read(self._account.get_me(user_fields=["public_metrics"], user_auth=self._signs))
         data = found.get("data")
         if not isinstance(data, dict) or not str(data.get("id", "")).isdecimal():
             raise RetryLater(f"X does not say whose account this is. {explanation(found)}".strip())
@@ -110,33 +126,33 @@ class Client:
     def mentions(self, user_id: str, **params: Any) -> Mapping[str, Any]:
         """GET /2/users/:id/mentions, of the last 800."""
         return _page(
-            self._tweepy.get_users_mentions(user_id, user_auth=self.has_account, **POST_FIELDS, **params)
+            self._account.get_users_mentions(user_id, user_auth=self._signs, **POST_FIELDS, **params)
         )
 
     def search(self, query: str, *, whole_archive: bool, **params: Any) -> Mapping[str, Any]:
         """GET /2/tweets/search/recent (seven days), or /all where the plan has it."""
         if whole_archive:
-            return _page(self._tweepy.search_all_tweets(query, **POST_FIELDS, **params))
+            return _page(self._app.search_all_tweets(query, **POST_FIELDS, **params))
         return _page(
-            self._tweepy.search_recent_tweets(query, user_auth=self._as_user, **POST_FIELDS, **params)
+            self._reader.search_recent_tweets(query, user_auth=self._reads_signed, **POST_FIELDS, **params)
         )
 
     def posts(self, ids: list[str]) -> Mapping[str, Any]:
         """GET /2/tweets of up to 100 ids."""
-        return _read(self._tweepy.get_tweets(ids, user_auth=self._as_user, **POST_FIELDS))
+        return _read(self._reader.get_tweets(ids, user_auth=self._reads_signed, **POST_FIELDS))
 
     def own_posts(self, user_id: str, **params: Any) -> Mapping[str, Any]:
         """GET /2/users/:id/tweets, newest first."""
         fields = ["created_at", "entities", "note_tweet", "referenced_tweets", "text"]
         return _page(
-            self._tweepy.get_users_tweets(
-                user_id, user_auth=True, max_results=100, tweet_fields=fields, **params
+            self._account.get_users_tweets(
+                user_id, user_auth=self._signs, max_results=100, tweet_fields=fields, **params
             )
         )
 
     def direct_messages(self, **params: Any) -> Mapping[str, Any]:
         """GET /2/dm_events, of the last 30 days, or those of one `dm_conversation_id`."""
-        return _page(self._tweepy.get_direct_message_events(**DM_FIELDS, **params))
+        return _page(self._account.get_direct_message_events(user_auth=self._signs, **DM_FIELDS, **params))
 
     def usage(self) -> Mapping[str, Any]:
         """GET /2/usage/tweets: how many posts the project has read this month, and may."""
@@ -148,8 +164,11 @@ class Client:
         """POST /2/tweets: a reply. What it gives has `id`."""
         self._fresh_connection()
         return _written(
-            self._tweepy.create_tweet(
-                text=text or None, in_reply_to_tweet_id=in_reply_to, media_ids=media_ids or None
+            self._account.create_tweet(
+                text=text or None,
+                in_reply_to_tweet_id=in_reply_to,
+                media_ids=media_ids or None,
+                user_auth=self._signs,
             )
         )
 
@@ -157,7 +176,8 @@ class Client:
         """POST /2/dm_conversations/:id/messages. What it gives has `dm_event_id`."""
         self._fresh_connection()
         return _written(
-            self._tweepy.create_direct_message(
+            self._account.create_direct_message(
+                user_auth=self._signs,
                 dm_conversation_id=dm_conversation_id,
                 text=text or None,
                 media_id=media_ids[0] if media_ids else None,
@@ -166,42 +186,54 @@ class Client:
 
     def post_json(self, route: str, content: Any) -> Mapping[str, Any]:
         """Any other POST of the account, with what it gives as `data`; tweepy has no method for media."""
-        found = _read(self._tweepy.request("POST", route, json=content, user_auth=True))
+        found = _read(self._account.request("POST", route, json=content, user_auth=self._signs))
         data = found.get("data")
         return data if isinstance(data, dict) else {}
 
     def get_as_account(self, route: str, params: Mapping[str, str]) -> Mapping[str, Any]:
         """Any other GET of the account."""
-        found = _read(self._tweepy.request("GET", route, params=dict(params), user_auth=True))
+        found = _read(self._account.request("GET", route, params=dict(params), user_auth=self._signs))
         data = found.get("data")
         return data if isinstance(data, dict) else {}
 
     def signature(self, url: str) -> Mapping[str, str]:
-        """The headers by which the account asks for what lies at `url` (OAuth 1.0a)."""
+        """The headers by which the account asks for what lies at `url`. Raises: RetryLater."""
+        user = self._account
+        if not self._signs:
+            return {"Authorization": f"Bearer {user.bearer_token}"}
         auth = tweepy.OAuth1UserHandler(
-            self._tweepy.consumer_key,
-            self._tweepy.consumer_secret,
-            self._tweepy.access_token,
-            self._tweepy.access_token_secret,
+            user.consumer_key, user.consumer_secret, user.access_token, user.access_token_secret
         ).apply_auth()
         signed = requests.Request("GET", url, auth=auth).prepare().headers["Authorization"]
         return {"Authorization": signed if isinstance(signed, str) else signed.decode()}
 
     def close(self) -> None:
         """Give connections back."""
-        self._tweepy.session.close()
+        self._app.session.close()
+        self._user.session.close()
 
     @property
-    def _as_user(self) -> bool:
+    def _account(self) -> tweepy.Client:
+        """Who asks as the account. Raises: RetryLater where its token has run out."""
+        if self._token is not None and self._token.ends_at <= self._clock():
+            raise RetryLater("The account's token has run out, and is being renewed.", after_seconds=5)
+        return self._user
+
+    @property
+    def _reader(self) -> tweepy.Client:
         # An app has its own limits, wider ones mostly.
-        return self.bearer_token is None
+        return self._account if self.bearer_token is None else self._app
+
+    @property
+    def _reads_signed(self) -> bool:
+        return self.bearer_token is None and self._signs
 
     def _get(self, route: str, params: Mapping[str, str]) -> Mapping[str, Any]:
-        return _read(self._tweepy.request("GET", route, params=dict(params)))
+        return _read(self._app.request("GET", route, params=dict(params)))
 
     def _fresh_connection(self) -> None:
         # One that was kept could be cut while we write, and leave us guessing.
-        self._tweepy.session.close()
+        self._user.session.close()
 
 
 def _read(response: requests.Response) -> Mapping[str, Any]:

@@ -29,6 +29,7 @@ from connectors.base import (
 from connectors.media import MediaHosts
 from connectors.x import parse, reading
 from connectors.x.client import Client
+from connectors.x.oauth import Tokens, user_token
 from connectors.x.parse import Account, View
 from connectors.x.reading import Source
 from connectors.x.sending import MAX_DIRECT_MESSAGE, Sender
@@ -74,7 +75,10 @@ class XConnector(Connector):
         " an app on a plan that reads posts.",
         "In the app's *User authentication settings* choose **Read and write**, or **Read and write and"
         " Direct message** where direct messages are to be answered.",
-        "Under *Keys and tokens* make the **API key and secret**: they are `consumer_key` and"
+        "By OAuth 2.0: choose a *Web App* there, give `http://127.0.0.1/` as a callback address,"
+        " and enter **client id and secret** as `oauth2_client_id` and `oauth2_client_secret`; save, and run"
+        " `hub channels authorize NAME`. The next two steps are then not needed.",
+        "By OAuth 1.0a: under *Keys and tokens* make the **API key and secret**: they are `consumer_key` and"
         " `consumer_secret`.",
         "There, and only after the permission is set, make the **access token and secret** of the account:"
         " they are `access_token` and `access_token_secret`. They do not run out by themselves.",
@@ -91,9 +95,14 @@ class XConnector(Connector):
             base_url=str(config.base_url) if config.base_url else None,
             timeout_seconds=config.timeout_seconds,
             clock=clock,
+            token=user_token(config),
         )
-        self._sender = Sender(self._client, config.account_id, config.max_length) if config.keys else None
+        self._sender = (
+            Sender(self._client, self._account_id, config.max_length) if self._has_account else None
+        )
+        self._tokens = Tokens(config, self._client, clock)
         self._spending: Spending | None = None
+        self._own_id = ""
 
     def check(self) -> str:
         """Ask X whose keys these are. Raises: RetryLater, AuthExpired, BadPayload."""
@@ -217,10 +226,27 @@ class XConnector(Connector):
         """
         config = self._config
         hosts = MediaHosts(_MEDIA_HOSTS, str(config.base_url) if config.base_url else None)
-        private = url.startswith(_PRIVATE_MEDIA) and config.keys is not None
+        private = url.startswith(_PRIVATE_MEDIA) and self._client.has_account
         return hosts.fetch(
             url, max_bytes, config.timeout_seconds, headers=self._client.signature if private else None
         )
+
+    @property
+    def renews_at(self) -> datetime | None:
+        """Half an hour before the account's token runs out, where it does."""
+        return self._tokens.renews_at
+
+    def renew(self) -> Mapping[str, Any]:
+        """The next tokens of the account; the refresh token serves once. Raises: RetryLater, AuthExpired."""
+        return self._tokens.renewed()
+
+    def authorization_url(self) -> str | None:
+        """Where the brand's account is signed in to, with a client id of OAuth 2.0."""
+        return self._tokens.url()
+
+    def authorized(self, answer_url: str) -> Mapping[str, Any]:
+        """The account's first tokens. Raises: BadPayload, RetryLater."""
+        return self._tokens.first(answer_url)
 
     def length(self, text: str) -> int:
         """By X's weights: a link counts 23, an emoji or a Chinese character two."""
@@ -255,10 +281,22 @@ class XConnector(Connector):
         self._client.close()
 
     def _can_ask(self) -> None:
+        if self._config.oauth2_client_id and not self._has_account:
+            raise BadPayload("Nobody has signed in yet: hub channels authorize NAME.")
         if not self.fetches:
             raise BadPayload(
                 "There is nothing to read: set the four keys of an account, or a bearer_token and searches."
             )
+
+    @property
+    def _has_account(self) -> bool:
+        return self._config.keys is not None or self._config.oauth2_access_token is not None
+
+    def _account_id(self) -> str:
+        """The account's number; X is asked once where the keys do not say it."""
+        if not self._own_id:
+            self._own_id = self._config.account_id or str(self._client.me()["id"])
+        return self._own_id
 
     def _sources(self, account_id: str) -> list[Source]:
         """What is read, the most important first, so that nothing overheard uses up what mentions need."""

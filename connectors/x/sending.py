@@ -36,7 +36,7 @@ class Sender:
     refuses for that reason is looked for, and found where it is ours.
     """
 
-    def __init__(self, client: Client, account_id: str, max_length: int) -> None:
+    def __init__(self, client: Client, account_id: Callable[[], str], max_length: int) -> None:
         self._client = client
         self._account_id = account_id
         self._max_length = max_length
@@ -108,16 +108,17 @@ class Sender:
             return parent in replies_to and comparable(text) == comparable(message.text)
 
         start = {} if message.created_at is None else {"start_time": message.created_at - _SKEW}
-        found = _look(lambda **page: self._client.own_posts(self._account_id, **start, **page), ours)
+        found = _look(lambda **page: self._client.own_posts(self._account_id(), **start, **page), ours)
         return None if found is None else Sent(found, "found among the account's posts")
 
     def _find_direct_message(self, message: OutboundMessage, conversation: str) -> Sent | None:
         # X writes times in UTC and in ISO 8601, as isoformat does: they compare as text.
         begin = "" if message.created_at is None else (message.created_at - _SKEW).isoformat()[:19]
+        account_id = self._account_id()
 
         def ours(value: Mapping[str, Any]) -> bool:
             return (
-                value.get("sender_id") == self._account_id
+                value.get("sender_id") == account_id
                 and str(value.get("created_at", "")) >= begin
                 and comparable(str(value.get("text", ""))) == comparable(message.text)
             )

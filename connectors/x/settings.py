@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Self
 
-from pydantic import Field, HttpUrl, PositiveFloat, SecretStr, model_validator
+from pydantic import AwareDatetime, Field, HttpUrl, PositiveFloat, SecretStr, model_validator
 
 from connectors.base import Config
 from connectors.fields import MAX_BODY_BYTES
@@ -25,6 +25,20 @@ class XConfig(Config):
         None, description="the account's access token, made with read and write permission"
     )
     access_token_secret: SecretStr | None = Field(None, description="the account's access token secret")
+    oauth2_client_id: str | None = Field(None, description="the app's client id (OAuth 2.0)")
+    oauth2_client_secret: SecretStr | None = Field(
+        None, description="the app's client secret, where it is a confidential one"
+    )
+    oauth2_redirect_url: str = Field(
+        "http://127.0.0.1/",
+        pattern=r"^https?://\S+$",
+        description="a callback address of the app; the browser ends there when somebody has signed in",
+    )
+    oauth2_access_token: SecretStr | None = Field(
+        None, description="the account's token; `hub channels authorize` gets it, and the hub renews it"
+    )
+    oauth2_refresh_token: SecretStr | None = Field(None, description="what it is renewed with, once")
+    oauth2_expires_at: AwareDatetime | None = Field(None, description="when it runs out")
     bearer_token: SecretStr | None = Field(
         None, description="the app's own token, for searches and the stream"
     )
@@ -93,6 +107,10 @@ class XConfig(Config):
             )
         if self.access_token and not self.account_id.isdecimal():
             raise ValueError("access_token begins with the account's number and a -")
+        if self.oauth2_client_id and any(keys):
+            raise ValueError("the account signs in by OAuth 1.0a or by OAuth 2.0, not by both")
+        if self.oauth2_access_token and not (self.oauth2_client_id and self.oauth2_refresh_token):
+            raise ValueError("oauth2_access_token needs oauth2_client_id and oauth2_refresh_token")
         if self.whole_archive and self.bearer_token is None:
             raise ValueError("whole_archive needs a bearer_token")
         return self

@@ -45,6 +45,7 @@ _LIMIT_NAMES = (
     ("/dm_events", "direct messages"),
     ("/messages", "direct messages sent"),
     ("/media/", "media"),
+    ("/oauth2/", "signing in"),
     ("/usage/", "usage"),
     ("/users/me", "account"),
     ("/users/", "own posts"),
@@ -171,7 +172,7 @@ def problem(response: requests.Response, now: datetime, name: str) -> ConnectorE
             status=status,
         )
     if status == 401:
-        return AuthExpired(f"{text} Make the keys and tokens of the app anew.")
+        return AuthExpired(f"{text} Make the keys and tokens of the app anew, or sign in again.")
     if status == 403 and (kind in _KEYS_NO_LONGER_SERVE or _codes(body) & _ACCOUNT_CODES):
         return AuthExpired(f"{text} Look at the app's permissions and plan in X's developer console.")
     if status >= 500 and status != 503 and name in _PUBLISHING:
@@ -203,7 +204,7 @@ def explanation(body: Mapping[str, Any]) -> str:
     told = [
         str(each[member])
         for each in (body, *_errors(body))
-        for member in ("detail", "message")
+        for member in ("detail", "message", "error_description")
         if isinstance(each.get(member), str)
     ]
     return " ".join(dict.fromkeys(told))[:500]

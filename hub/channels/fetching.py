@@ -33,6 +33,7 @@ MOST_BATCHES = 20
 MOST_SECONDS = 60.0
 # While a line is open, fetching only makes sure that it told everything.
 STREAMING_POLL_SECONDS = 300
+RENEWED_SECONDS = 5.0
 
 
 def fetch(hub: Hub) -> int:
@@ -134,13 +135,16 @@ def _failed(
     with hub.database.session() as session:
         current = session.get_one(Channel, channel.id, with_for_update={"key_share": True})
         note_budgets(current, budgets, now)
+        # What did not serve any more may have been renewed while it was tried.
+        stale = trouble.kind == "sign_in" and current.secrets != channel.secrets
+        pause = spread(RENEWED_SECONDS) if stale else trouble.pause_seconds
         hold.give_back(
             session,
             failures=failures,
-            trouble=trouble.kind,
+            trouble="later" if stale else trouble.kind,
             error=trouble.error,
             error_at=now,
-            due_at=now + timedelta(seconds=trouble.pause_seconds),
+            due_at=now + timedelta(seconds=pause),
         )
     logger.warning("fetch_failed", channel=channel.name, trouble=trouble.kind, failures=failures)
 

@@ -10,7 +10,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from hub.database import Base, EncryptedJson, JsonColumn, UtcDateTime
 
-MODES = ("fetch", "stream")
+MODES = ("fetch", "stream", "renew")
 TROUBLES = ("later", "sign_in", "settings", "failed")
 
 
@@ -68,7 +68,8 @@ class Leased:
 
 
 class Feed(Leased, Base):
-    """A way by which a channel's messages come without being pushed: asked for, or by an open line.
+    """A way by which a channel's messages come without being pushed: asked for, or by an open line. And what
+    keeps both going where its credentials run out: their renewal (`hub.channels.renewing`).
 
     `asked` is set while somebody wants another look after the one that goes on. `opened_at` is since when the
     line of a stream is open.

@@ -54,7 +54,8 @@ class ChannelHealth:
     @property
     def fetched_at(self) -> datetime | None:
         """When it was last asked or listened to with success."""
-        return max((feed.worked_at for feed in self.feeds.values() if feed.worked_at), default=None)
+        heard = (feed.worked_at for mode, feed in self.feeds.items() if mode != "renew" and feed.worked_at)
+        return max(heard, default=None)
 
     @property
     def next_try_at(self) -> datetime | None:

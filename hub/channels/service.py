@@ -192,7 +192,8 @@ def look_now(session: Session, channel_id: int, now: datetime) -> None:
 
 def _set_feeds(session: Session, channel: Channel, connector: Connector, now: datetime) -> None:
     """Have the feeds that the connector offers with its settings, due at once and with nothing remembered."""
-    offered = {"fetch": connector.fetches, "stream": connector.streams}
+    renews = connector.renews_at is not None
+    offered = {"fetch": connector.fetches, "stream": connector.streams, "renew": renews}
     kept = session.scalars(select(Feed).where(Feed.channel_id == channel.id)).all()
     for feed in kept:
         if not offered.pop(feed.mode):

@@ -54,6 +54,7 @@ def register(app: typer.Typer) -> None:
     group.command("resume")(resume)
     group.command("test")(try_out)
     group.command("renew")(renew)
+    group.command("authorize")(authorize)
     group.command("backfill")(backfill)
     app.add_typer(group, name="channels")
 
@@ -176,6 +177,36 @@ def renew(
         write_json(shown)
     else:
         say(f"Channel {name} has its new settings: hub channels test {name} tries them out.")
+
+
+def authorize(name: NameArgument) -> None:
+    """Sign in to a channel's account in a browser, where its vendor wants that.
+
+    The address to open is printed. When you have agreed there, the browser ends at an address that need not
+    open: paste it here, whole.
+    """
+    from connectors.base import ConnectorError
+    from hub.channels.service import find_channel, open_connector, renew_channel
+    from hub.clock import utcnow
+
+    with opened() as hub, hub.database.reading() as session:
+        channel = find_channel(session, name)
+        connector = open_connector(channel)
+    try:
+        address = connector.authorization_url()
+        if address is None:
+            raise Invalid(f"channel {name} is not signed in to by a browser", field="channel")
+        say("Open this where you are signed in with the brand's account, and agree:")
+        show(address)
+        answer = typer.prompt("The address where the browser ends", hide_input=True, err=True)
+        given = connector.authorized(answer)
+    except ConnectorError as error:
+        raise HubError(f"channel {name}: {error}") from error
+    finally:
+        connector.close()
+    with opened(nudging=True) as hub, hub.database.session() as session:
+        renew_channel(session, find_channel(session, name), given, utcnow())
+    say(f"Channel {name} is signed in: hub channels test {name} tries it out.")
 
 
 def backfill(

@@ -13,6 +13,7 @@ from hub.assignment.pushing import assign_waiting
 from hub.channels.backfilling import backfill
 from hub.channels.fetching import fetch
 from hub.channels.media import fetch_media
+from hub.channels.renewing import renew_credentials
 from hub.channels.silence import listen_for_silence
 from hub.conversations.attachments import clean_files
 from hub.conversations.delivery import deliver
@@ -45,6 +46,7 @@ class Job:
 JOBS: dict[str, Job] = {
     "receive": Job(receive_pushed, every_seconds=5),
     "analyse": Job(analyse, every_seconds=5),
+    "renew": Job(renew_credentials, every_seconds=5),
     "fetch": Job(fetch, every_seconds=2, threads=4),
     "media": Job(fetch_media, every_seconds=5, threads=2),
     "deliver": Job(deliver, every_seconds=5),

@@ -39,8 +39,10 @@ def _limits(x: StandIn, request: Request) -> tuple[dict[str, str], bool]:
     return headers, left <= 0
 
 
-def _signed(method: str, target: str, authorization: str) -> bool | None:
-    """True by the account's keys, False by the app's bearer token, None where neither fits."""
+def _signed(x: StandIn, method: str, target: str, authorization: str) -> bool | None:
+    """True by the account's keys or token, False by the app's bearer token, None where none fits."""
+    if authorization.removeprefix("Bearer ") in x.user_tokens:
+        return True
     if authorization == f"Bearer {BEARER}":
         return False
     if not authorization.startswith("OAuth "):
@@ -108,7 +110,12 @@ class _Handler(BaseHTTPRequestHandler):
     def _serve(self, method: str) -> None:
         x = self.x
         body = self.rfile.read(int(self.headers.get("content-length") or 0))
-        by_user = _signed(method, self.path, self.headers.get("authorization", ""))
+        if self.path == "/2/oauth2/token":
+            form = dict(parse_qsl(body.decode()))
+            status, told = x.grant(form, self.headers.get("authorization", ""))
+            self._answer(method, body, Answer(status, json.dumps(told).encode()), {})
+            return
+        by_user = _signed(x, method, self.path, self.headers.get("authorization", ""))
         if by_user is None:
             self._answer(method, body, error(401, "about:blank", "Unauthorized", "Unauthorized"), {})
             return

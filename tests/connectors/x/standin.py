@@ -6,6 +6,8 @@ published stands in `breaches`. Users, posts and keys are invented.
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import html
 import re
 from collections.abc import Callable
@@ -26,6 +28,8 @@ KEYS = {
     "access_token_secret": "standin-access-token-secret",
 }
 BEARER = "standin-bearer-token"
+APP = {"oauth2_client_id": "standin-client-id", "oauth2_client_secret": "standin-client-secret"}
+CODE = "standin-authorization-code"
 BRAND = {
     "id": "900",
     "name": "Acme Parcels",
@@ -87,6 +91,10 @@ class StandIn:
         self.remaining: dict[str, int] = {}
         self.page_size = 100
         self.processing = 0
+        self.user_tokens: list[str] = []
+        self.refresh_token: str | None = None
+        self.challenge = ""
+        self.granted = 0
         self._serial = count(1)
         self._ids = count(1)
 
@@ -159,6 +167,33 @@ class StandIn:
     def by_brand(self) -> list[dict[str, Any]]:
         """What the brand posted, oldest first."""
         return [post for post in self.posts.values() if post["author_id"] == "900"]
+
+    def grant(self, form: dict[str, str], authorization: str) -> tuple[int, dict[str, Any]]:
+        """Tokens of the brand's account, as docs.x.com has them ("OAuth 2.0 Authorization Code Flow with
+        PKCE"): a code or a refresh token serves once, a client secret goes in the header."""
+        app = f"{APP['oauth2_client_id']}:{APP['oauth2_client_secret']}"
+        if authorization != f"Basic {base64.b64encode(app.encode()).decode()}":
+            told = "Missing valid authorization header"
+            return 401, {"error": "unauthorized_client", "error_description": told}
+        verifier = hashlib.sha256(form.get("code_verifier", "").encode()).digest()
+        fits = {
+            "authorization_code": form.get("code") == CODE
+            and base64.urlsafe_b64encode(verifier).decode().rstrip("=") == self.challenge,
+            "refresh_token": form.get("refresh_token") == self.refresh_token is not None,
+        }
+        if not fits.get(form["grant_type"]):
+            told = "Value passed for the token was invalid."
+            return 400, {"error": "invalid_request", "error_description": told}
+        self.granted += 1
+        self.challenge, self.refresh_token = "", f"standin-refresh-{self.granted}"
+        self.user_tokens = [f"standin-access-{self.granted}"]
+        return 200, {
+            "token_type": "bearer",
+            "expires_in": 7200,
+            "access_token": self.user_tokens[0],
+            "refresh_token": self.refresh_token,
+            "scope": "tweet.read users.read offline.access",
+        }
 
     # What X does ------------------------------------------------------------------------------------------
 

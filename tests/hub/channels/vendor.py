@@ -12,6 +12,7 @@ from pydantic import Field, SecretStr
 
 from connectors.base import (
     RULES,
+    BadPayload,
     Batch,
     Budget,
     ChannelKind,
@@ -34,7 +35,8 @@ class Vendor:
     `posts` are what a fetch finds from its cursor on, `history` what a back-fill finds, `live` what a line
     tells, batch by batch; a `Batch` in full, which may come first of all, as what opens the line. An
     exception among them is raised, something to call is called. `fetches` are the cursors that came.
-    `files` are to be had by their addresses; `downloads` are those that were asked for.
+    `renewed` is what a renewal gives, or raises. `files` are to be had by their addresses; `downloads` are
+    those that were asked for.
     """
 
     posts: list[Item] = field(default_factory=list)
@@ -50,6 +52,8 @@ class Vendor:
     says: str | Exception = "reads as @brand"
     told: Event = field(default_factory=Event)
     tokens: list[str] = field(default_factory=list)
+    renewed: Mapping[str, Any] | Step = field(default_factory=dict)
+    renewals: list[str] = field(default_factory=list)
     files: dict[str, bytes | Step] = field(default_factory=dict)
     downloads: list[tuple[str, int]] = field(default_factory=list)
 
@@ -93,6 +97,7 @@ class ScriptedConfig(Config):
     token: SecretStr = Field(description="From the account's settings, under *Keys*.")
     words: tuple[str, ...] = Field((), description="What to search for.")
     streams: bool = Field(False, description="Whether to listen too.")
+    expires_at: datetime | None = Field(None, description="When the token runs out.")
     depth: int = Field(3, ge=1, le=9, description="How deep to look.")
 
 
@@ -147,6 +152,25 @@ class ScriptedConnector(Connector):
         VENDOR.backfills.append((since, cursor))
         for last, page in VENDOR.pages(VENDOR.history, cursor["last"] if cursor else 0):
             yield Batch(page, {"last": last})
+
+    @property
+    def renews_at(self) -> datetime | None:
+        return self._config.expires_at
+
+    def renew(self) -> Mapping[str, Any]:
+        VENDOR.renewals.append(self._config.token.get_secret_value())
+        if isinstance(VENDOR.renewed, Mapping):
+            return VENDOR.renewed
+        act(VENDOR.renewed)
+        return {}
+
+    def authorization_url(self) -> str | None:
+        return "https://vendor.example/agree"
+
+    def authorized(self, answer_url: str) -> Mapping[str, Any]:
+        if "code=" not in answer_url:
+            raise BadPayload("This is no answer to what was asked; begin anew.")
+        return {"token": answer_url.partition("code=")[2]}
 
     def download(self, url: str, max_bytes: int) -> Media:
         VENDOR.downloads.append((url, max_bytes))

@@ -6,10 +6,13 @@ from pathlib import Path
 import pytest
 from standardwebhooks import Webhook
 
+from connectors import registry
 from connectors.base import Delivery
 from hub.channels.service import find_channel, open_connector
 from hub.runtime import Hub
+from tests.hub.channels import vendor as scripted
 from tests.hub.cli.conftest import Cli
+from tests.hub.conftest import ON_SQLITE
 
 SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
 
@@ -138,3 +141,20 @@ def test_the_address_to_push_to_is_told_where_there_is_one(
     assert ("/webhooks/line" in told.stdout) == pushes
     made = cli.json("channels", "renew", "line", "--poll-seconds", "60")
     assert ("url" in made) == pushes
+
+
+@ON_SQLITE
+def test_a_channel_is_signed_in_to_by_a_browser(cli: Cli, hub: Hub, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(registry._CONNECTORS, "scripted", "tests.hub.channels.vendor:ScriptedConnector")
+    monkeypatch.setattr(scripted, "VENDOR", scripted.Vendor())
+    given = ("--set", "handle=brand", "--set", "token=none-yet")
+    cli("channels", "add", "acme", "--connector", "scripted", *given)
+    told = cli("channels", "authorize", "acme", given="http://127.0.0.1/?code=token-of-the-browser\n")
+    assert "https://vendor.example/agree" in told.stdout
+    assert "token-of-the-browser" not in told.output
+    with hub.database.reading() as session:
+        assert find_channel(session, "acme").secrets == {"token": "token-of-the-browser"}
+    wrong = cli("channels", "authorize", "acme", given="http://127.0.0.1/?error=no\n", status=1)
+    assert "begin anew" in wrong.stderr
+    cli("channels", "add", "shop", "--connector", "webhook")
+    assert "not signed in to by a browser" in cli.problem("channels", "authorize", "shop")
