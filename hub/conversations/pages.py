@@ -19,6 +19,7 @@ from hub.clock import utcnow
 from hub.conversations import attachment_pages, delivery, merging_pages, service
 from hub.conversations.attachments import MOST_FILES, takes_files
 from hub.conversations.attachments_api import outgoing
+from hub.conversations.decided import decided
 from hub.conversations.lengths import measure
 from hub.conversations.models import Conversation, Message
 from hub.conversations.queries import find_message, find_thread, list_conversations
@@ -145,6 +146,19 @@ def conversation_page(
         times=time_view(conversation, now),
         assignment=assignment_view(session, conversation, user, history(session, conversation_id)),
         profile=profile,
+    )
+
+
+@router.get("/conversations/{conversation_id}/decisions")
+def decisions_page(request: Request, session: SessionDep, user: PageUser, conversation_id: RowId) -> Response:
+    return page(
+        request,
+        session,
+        user,
+        "conversation_decisions.html",
+        "conversations",
+        decisions=decided(session, conversation_id),
+        conversation=find_thread(session, conversation_id).conversation,
     )
 
 

@@ -223,14 +223,15 @@ def post_back(user: ApiUser, session: SessionDep) -> PolicyOut:
 @router.get("/conversations/{conversation_id}/decisions")
 def get_decisions(user: ApiUser, session: SessionDep, conversation_id: RowId) -> DecisionList:
     """What was promised in a conversation and what it was worth, each time that it changed, newest first."""
-    return DecisionList(items=[_decision(each) for each in decisions_of(session, conversation_id)])
+    return DecisionList(items=[decision_out(each) for each in decisions_of(session, conversation_id)])
 
 
 def _replacing(found: Replacing) -> ReplacingOut:
     return ReplacingOut(open=found.open, placed=found.placed, left=found.left)
 
 
-def _decision(row: Decision) -> DecisionOut:
+def decision_out(row: Decision) -> DecisionOut:
+    """A decision as the API and `hub decisions --json` show it."""
     told = from_text(row.explanation)
     return DecisionOut(
         decided_at=row.decided_at,

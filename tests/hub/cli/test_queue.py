@@ -70,3 +70,13 @@ def test_of_one_s_own_and_of_nobody(cli: Cli, hub: Hub) -> None:
 )
 def test_a_name_that_is_not_known_is_one_line(cli: Cli, words: tuple[str, str], said: str) -> None:
     assert cli.problem("queue", *words) == said
+
+
+@pytest.mark.usefixtures("waiting")
+def test_what_was_decided_of_one(cli: Cli) -> None:
+    told = cli("decisions", 1).stdout
+    assert "first reply within" in told
+    assert "version 1 of the policy" in told
+    (first, *_) = cli.json("decisions", 1)
+    assert {"metric", "version", "reasons", "due_at"} <= first.keys()
+    assert "there is no conversation 99" in cli.problem("decisions", 99)
