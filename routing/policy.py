@@ -24,16 +24,16 @@ from routing import assignment_rules, warnings
 from routing.assignment_rules import Assignment, Capacity
 from routing.calendars import Calendar, HolidaySource, Interval
 from routing.conditions import Condition
+from routing.handling import Handling
 from routing.located_yaml import Problem, read_yaml
 from routing.plan_rules import PlanRules
-from routing.policy_fields import STRICT, Duration, Name
+from routing.policy_fields import STRICT, Name
 from routing.policy_problems import contradictions, field_problems
 from routing.promise_rules import ALWAYS, Rule
 from routing.query import parse_query
 from routing.types import Metric
 from routing.warnings import WarningStep
 from routing.weight_rules import Weights
-from sentiment.types import IntentLabel
 
 _INTERVAL = re.compile(r"([01]\d|2[0-3]):([0-5]\d)-(?:([01]\d|2[0-3]):([0-5]\d)|24:00)")
 
@@ -165,16 +165,6 @@ class ListeningRule(_Part):
     def matches_all(self) -> bool:
         """Whether there is no condition."""
         return self.query is None and self.when is None
-
-
-class Handling(_Part):
-    """How long an agent works on one conversation."""
-
-    default: Duration
-    by_intent: dict[IntentLabel, Duration] = {}
-    """Of several intents the longest counts."""
-    factor: Annotated[float, Field(ge=0.1, le=10)] = 1.0
-    """What all of it is multiplied by; the plan's room is what is careful of work that takes longer."""
 
 
 class SecondPromise(_Part):

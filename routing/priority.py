@@ -8,7 +8,8 @@ from datetime import datetime
 from typing import TypeVar
 
 from routing.facts import sure_intents
-from routing.policy import Handling, Policy
+from routing.handling import HandlingTimes
+from routing.policy import Policy
 from routing.promise_rules import DEFAULT
 from routing.targets import Promised, promised
 from routing.types import Facts, JourneyStage, Priority, Reason
@@ -19,17 +20,23 @@ _Band = TypeVar("_Band", CountBand, LifetimeBand)
 
 
 def prioritise(
-    facts: Facts, waiting_since: datetime, policy: Policy, terms: Promised | None = None
+    facts: Facts,
+    waiting_since: datetime,
+    policy: Policy,
+    terms: Promised | None = None,
+    times: HandlingTimes | None = None,
 ) -> Priority:
     """What is promised to a customer who has waited since then, and what keeping it is worth.
 
-    `terms` are what the policy promises by these facts, where the caller has asked that already.
+    `terms` are what the policy promises by these facts, where the caller has asked that already; `times` is
+    how long agents are expected to work, where more is known of it than the policy says.
     Raises: routing.calendars.NeverOpen, where exceptions leave a calendar next to no open time for years.
     """
     owed = terms or promised(facts, policy)
     target = owed.targets[facts.metric]
     due_at = target.calendar.deadline(waiting_since, target.time)
     reasons = tuple(_reasons(facts, policy.known_tier(facts.tier), policy))
+    work = (times or HandlingTimes(policy.handling)).of(wished(facts, policy))
     return Priority(
         metric=facts.metric,
         policy=owed.policy,
@@ -38,14 +45,13 @@ def prioritise(
         second_due_at=target.calendar.deadline(due_at, target.time),
         weight=math.prod(reason.factor for reason in reasons),
         reasons=reasons,
-        work_seconds=_work_seconds(facts.analysis, policy.handling, policy.weights.confidence_threshold),
+        work_seconds=max(math.ceil(work.seconds), 1),
     )
 
 
-def _work_seconds(analysis: Analysis | None, handling: Handling, threshold: float) -> int:
-    known = (handling.by_intent.get(intent.label) for intent in sure_intents(analysis, threshold))
-    expected = max((duration for duration in known if duration is not None), default=handling.default)
-    return math.ceil(expected.total_seconds() * handling.factor)
+def wished(facts: Facts, policy: Policy) -> tuple[IntentLabel, ...]:
+    """The intents that the policy is sure enough of."""
+    return tuple([i.label for i in sure_intents(facts.analysis, policy.weights.confidence_threshold)])
 
 
 def _reasons(facts: Facts, tier: str | None, policy: Policy) -> Iterator[Reason]:

@@ -5,8 +5,10 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from datetime import timedelta
 
 from hub.bench.figures import Figure, at_least, at_most
+from routing.handling import Handling, HandlingTimes
 from routing.plan import plan
 from routing.replay.disciplines import (
     PlannedQueue,
@@ -15,11 +17,12 @@ from routing.replay.disciplines import (
     planned,
     strict_levels,
 )
-from routing.replay.generate import generate
+from routing.replay.generate import generate, handling
 from routing.replay.jobs import Jobs, Staffing
 from routing.replay.metrics import Interval, confidence, replies
 from routing.replay.ours import REPLAN_SHARE
 from routing.replay.simulator import Discipline, simulate
+from routing.replay.steadiness import Watched
 
 AREA = "plan"
 LOADS = (0.7, 0.85, 1.0, 1.1)
@@ -28,13 +31,23 @@ _GOALS = {0.85: (15.0, 7.0), 1.0: (15.0, 7.0)}
 _TOP_TIER_MINUTES = 15.0
 _LONGEST_RATIO = 1.4
 _HOUR = 3600.0
-# As `hub replay` plans.
-_PLAN = planned(plan, share=REPLAN_SHARE)
+_MOST_SWAPPED = 0.1
+# What the plan is told of handling times, as multiples of the true ones.
+_WRONG = (0.5, 1.5, 2.0)
+# A policy that expects the same of every intent, and learns.
+_UNTAUGHT = Handling(default=timedelta(minutes=5))
+
+
+def _planned(told: Handling) -> Discipline:
+    """As `hub replay` plans."""
+    return planned(plan, share=REPLAN_SHARE, handling=told)
+
+
 ORDERS: Mapping[str, Discipline] = {
     "first come": first_come,
     "strict levels": strict_levels,
     "earliest deadline": earliest_deadline,
-    "plan": _PLAN,
+    "plan": _planned(_UNTAUGHT),
 }
 
 
@@ -74,12 +87,13 @@ def bench_plan(seeds: int, say: Callable[[str], None]) -> Iterator[Figure]:
         for name, trials in found.items():
             say(row(f"{load:.2f} {name}", trials, found["strict levels"]))
         yield from _figures(load, found)
+        yield _steadiness(load)
     for load in (0.85, 1.0):
         yield from _wrong(load, max(2, seeds // 4), say)
 
 
 def compare(load: float, seeds: Sequence[int]) -> dict[str, list[Trial]]:
-    """Every order on the same traces, by name; the plan knows the mean handling time of each intent."""
+    """Every order on the same traces, by name; the plan learns the handling times."""
     found: dict[str, list[Trial]] = {name: [] for name in ORDERS}
     for seed in seeds:
         jobs = generate(load, seed, AGENTS).jobs(1.0, by_intent=True)
@@ -128,26 +142,54 @@ def _figures(load: float, found: Mapping[str, Sequence[Trial]]) -> Iterator[Figu
     yield at_most(AREA, name, ratio.mean, "times", _LONGEST_RATIO)
 
 
+def _steadiness(load: float) -> Figure:
+    """Of the first fifty of a plan, the pairs that swap within a second in which nothing happens."""
+    watched = Watched(plan)
+    jobs = generate(load, 1, AGENTS).jobs(1.0)
+    simulate(jobs, Staffing.constant(AGENTS), planned(watched, share=REPLAN_SHARE, handling=_UNTAUGHT))
+    share = 100 * watched.swapped / watched.pairs
+    name = f"load {load}: of {watched.pairs:,} pairs near the head, swapped in a second without an event"
+    return at_most(AREA, name, share, "%", _MOST_SWAPPED)
+
+
 def _wrong(load: float, seeds: int, say: Callable[[str], None]) -> Iterator[Figure]:
-    """What is left when the plan is told something else than what happens."""
+    """What is left when the plan is told something else than what happens, learning from it or not."""
     shifts = Staffing.of_shifts(
         [(0, 34 * _HOUR, AGENTS), (34 * _HOUR, 40 * _HOUR, 7), (40 * _HOUR, 1e9, AGENTS)]
     )
-    for name, by_intent, factor, staffing in [
-        ("only the mean time known", False, 1.0, None),
-        ("times believed half as long", True, 0.5, None),
-        ("times believed 1.5 times as long", True, 1.5, None),
-        ("times believed twice as long", True, 2.0, None),
-        ("three of ten leave for six hours at noon", True, 1.0, shifts),
+    strict: dict[Staffing | None, list[Trial]] = {}
+    for name, told, staffing in [
+        ("told the true means", handling(1.0, learn=False), None),
+        *(
+            (f"told {factor:g} times the true means", handling(factor, learn=False), None)
+            for factor in _WRONG
+        ),
+        *((f"told {factor:g} times, learning", handling(factor), None) for factor in _WRONG),
+        ("learning, three of ten leave for six hours at noon", _UNTAUGHT, shifts),
     ]:
-        mine, strict = [], []
+        mine = []
         for seed in range(1, seeds + 1):
-            jobs = generate(load, seed, AGENTS).jobs(1.0, by_intent=by_intent)
-            told = replace(jobs, work=[math.ceil(work * factor) for work in jobs.work])
-            mine.append(trial(told, _PLAN, staffing))
-            strict.append(trial(jobs, strict_levels, staffing))
-        say(row(f"{load:.2f} strict levels, {name}", strict, strict))
-        say(row(f"{load:.2f} plan, {name}", mine, strict))
-        for what, gain in zip(("", ", by value"), gains(mine, strict), strict=True):
-            label = f"load {load}, {name}: more kept than strict levels{what} (± {gain.half_width:.1f})"
-            yield at_least(AREA, label, gain.mean, "points", 0.0)
+            jobs = generate(load, seed, AGENTS).jobs(1.0)
+            times = HandlingTimes(told)
+            work = [math.ceil(times.of(intents).seconds) for intents in jobs.intents]
+            mine.append(trial(replace(jobs, work=work), _planned(told), staffing))
+        if staffing not in strict:
+            strict[staffing] = [
+                trial(generate(load, seed, AGENTS).jobs(1.0), strict_levels, staffing)
+                for seed in range(1, seeds + 1)
+            ]
+            when = "" if staffing is None else ", three of ten leave for six hours at noon"
+            say(row(f"{load:.2f} strict levels{when}", strict[staffing], strict[staffing]))
+        say(row(f"{load:.2f} plan, {name}", mine, strict[staffing]))
+        if told.learn:
+            yield from _holds(f"load {load}, {name}", mine, strict[staffing])
+
+
+def _holds(name: str, mine: Sequence[Trial], strict: Sequence[Trial]) -> Iterator[Figure]:
+    """That it loses nowhere against strict levels, and that nobody waits much longer."""
+    for what, gain in zip(("", ", by value"), gains(mine, strict), strict=True):
+        label = f"{name}: more kept than strict levels{what} (± {gain.half_width:.1f})"
+        yield at_least(AREA, label, gain.mean, "points", 0.0)
+    ratio = confidence([a.longest / b.longest for a, b in zip(mine, strict, strict=True)])
+    label = f"{name}: longest wait beside strict levels (± {ratio.half_width:.2f})"
+    yield at_most(AREA, label, ratio.mean, "times", _LONGEST_RATIO)

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 def register(app: typer.Typer) -> None:
     """Add the command to `app`."""
     app.command("forecast")(forecast)
+    app.command("handling")(handling)
 
 
 def forecast(as_json: JsonOption = False) -> None:
@@ -48,6 +49,33 @@ def forecast(as_json: JsonOption = False) -> None:
         say(f"With {plural(seen.agents, 'agent')} on duty {late}; it takes {seen.agents_needed}.")
     elif seen is not None:
         say(f"Promises will be kept until {local(seen.until)}.")
+
+
+def handling(as_json: JsonOption = False) -> None:
+    """Show how long agents work on an answer, by intent: what the policy says, and what was learnt.
+
+    With `--json`: what `GET /api/v1/reports/handling` gives.
+    """
+    from hub.staffing.api import handling_out
+
+    with opened() as hub, hub.database.reading() as session:
+        found = handling_out(session)
+    if as_json:
+        write_json(found.model_dump(mode="json"))
+        return
+    columns = ("intent", "policy", "expected", "cases")
+    rows = (
+        (
+            each.intent or "none known",
+            f"{each.policy_seconds:,.0f} s",
+            f"{each.expected_seconds:,.0f} s",
+            f"{each.cases:,}",
+        )
+        for each in found.intents
+    )
+    show(table(columns, rows, right=columns[1:]))
+    if not found.learn:
+        say("The policy says handling.learn: false, so that only its own numbers count.")
 
 
 def _cells(hour: HourView) -> tuple[str, ...]:

@@ -116,6 +116,8 @@ def _show(found: Tuning) -> None:
         if share is not None
     ]
     show(table(("tier", "goal", "in time: now", "then"), tiers, right=("goal", "in time: now", "then")))
+    waits = (found.before.longest_seconds, found.after.longest_seconds)
+    show("Longest wait: {:,.0f} minutes now, then {:,.0f}.".format(*(seconds / 60 for seconds in waits)))
     show("")
 
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from datetime import datetime
+from typing import Any
 
 from sqlalchemy import Float, ForeignKey, Index, Text
 from sqlalchemy.orm import Mapped, mapped_column
 
-from hub.database import Base, UtcDateTime
+from hub.database import Base, JsonColumn, UtcDateTime
 
 
 class PlanSummary(Base):
@@ -26,6 +27,22 @@ class PlanSummary(Base):
     agents_needed: Mapped[int | None]
     fullest_seconds: Mapped[float] = mapped_column(Float, default=0.0)
     fullest_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+
+
+class LearntTimes(Base):
+    """How long agents work on an answer, by intent; one row. `looked_at` also keeps looks apart.
+
+    `times` is a `routing.handling.Learnt` for each intent, by "" that of messages without one. The last
+    promise that was learnt from is `promise_id`, met at `met_at`.
+    """
+
+    __tablename__ = "learnt_times"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    looked_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    met_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    promise_id: Mapped[int | None]
+    times: Mapped[dict[str, dict[str, Any]]] = mapped_column(JsonColumn, default=dict)
 
 
 class Decision(Base):

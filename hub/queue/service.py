@@ -17,6 +17,7 @@ from hub.customers.models import Customer
 from hub.database import nudge
 from hub.policies.service import ActivePolicy, active_policy
 from hub.queue.facts import facts_of
+from hub.queue.handling import handling_times
 from hub.queue.models import Decision
 from hub.runtime import Hub
 from routing import explanations
@@ -47,6 +48,7 @@ def place(
         if any(each.metric in metrics for each in owed(state_of(conversation)))
     ]
     facts_by_id = facts_of(session, owing, policy, now)
+    times = handling_times(session, policy)
     rows = _promises(session, conversations)
     placed: list[tuple[Conversation, Facts]] = []
     decided: list[dict[str, object]] = []
@@ -68,7 +70,7 @@ def place(
         if promise is None:
             leave_queue(conversation)
             continue
-        priority = prioritise(facts, conversation.waiting_since or now, active.policy, terms)
+        priority = prioritise(facts, conversation.waiting_since or now, active.policy, terms, times)
         placed.append((conversation, facts))
         conversation.weight = priority.weight
         conversation.reasons = [{"factor": reason.factor, "text": reason.text} for reason in priority.reasons]

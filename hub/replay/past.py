@@ -1,44 +1,36 @@
 """The hub's own past as a source of replays: every wait that was promised an answer.
 
-What nobody recorded is estimated, and said to be: how long an agent worked on an answer, from when they had
-the conversation and had answered the one before; who was on duty, from who answered when.
+What nobody recorded is estimated, and said to be: how long an agent worked on an answer, as the hub learns it
+(`hub.queue.handling`); who was on duty, from who answered when.
 """
 
 from __future__ import annotations
 
-from bisect import bisect_left
-from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator
 from datetime import datetime, timedelta
 from typing import Any, cast
 
-from sqlalchemy import Select, and_, func, select
+from sqlalchemy import Select, and_, select
 from sqlalchemy.orm import Session, aliased
 
-from hub.assignment.models import Assignment
 from hub.channels.models import Channel
 from hub.conversations.analysis import to_analysis
 from hub.conversations.models import AnalysisRow, Conversation, Message, Promise
 from hub.customers.models import Customer
 from hub.customers.spend import spend_percentiles
 from hub.errors import Invalid
+from hub.queue.handling import LONGEST, REPLIES, Answered, answers, assigned, by_user, worked_seconds
 from hub.replay.files import Problems
 from hub.replay.service import Source
 from routing.replay.jobs import Staffing
 from routing.replay.records import Record
 from routing.types import Facts, Metric, Urgency
 
-_REPLIES = ("first_reply_time", "next_reply_time")
 # Who has answered nobody for so long was not at work in between.
 _BREAK = timedelta(minutes=45)
 # Before their first answer they were working on it.
 _BEFORE_FIRST = timedelta(minutes=5)
-# Longer than this nobody works on one answer: they did something else.
-_LONGEST = timedelta(hours=2)
 _BATCH = 400
-
-Answered = tuple[datetime, int]
-"""When a person answered, and who."""
 
 
 def from_past(session: Session, since: datetime, until: datetime, agents: int | None) -> Source:
@@ -49,8 +41,8 @@ def from_past(session: Session, since: datetime, until: datetime, agents: int | 
     rows = session.execute(_waits(since, until)).all()
     if not rows:
         raise Invalid(f"nobody began to wait between {since:%Y-%m-%d %H:%M} and {until:%Y-%m-%d %H:%M} UTC")
-    answers = _answers(session, since, until + _LONGEST)
-    handled = _handled(rows, answers, _assigned(session, since, until))
+    answered = answers(session, since, until + LONGEST)
+    handled = worked_seconds(rows, answered, assigned(session, since, until + LONGEST))
     percentiles = _percentiles(session, {row.Conversation.customer_id for row in rows})
     records: dict[int, Record] = {}
     for row in rows:
@@ -84,7 +76,7 @@ def from_past(session: Session, since: datetime, until: datetime, agents: int | 
     if agents is not None:
         staffing = Staffing.constant(agents)
     else:
-        shifts = list(_spells(answers))
+        shifts = list(_spells(answered))
         if not shifts:
             raise Invalid("nobody answered in that time: say how many agents are on duty")
         staffing = Staffing.of_shifts(
@@ -124,7 +116,7 @@ def _waits(since: datetime, until: datetime) -> Select[*tuple[Any, ...]]:
         .where(
             Promise.started_at >= since,
             Promise.started_at < until,
-            Promise.metric.in_(_REPLIES),
+            Promise.metric.in_(REPLIES),
             # Whose wait ended without an answer cost nobody any work.
             Promise.cancelled_at.is_(None),
         )
@@ -132,68 +124,9 @@ def _waits(since: datetime, until: datetime) -> Select[*tuple[Any, ...]]:
     )
 
 
-def _answers(session: Session, since: datetime, until: datetime) -> list[Answered]:
-    rows = session.execute(
-        select(Message.sent_at, Message.user_id)
-        .where(
-            Message.sent_at >= since,
-            Message.sent_at < until,
-            Message.direction == "outgoing",
-            Message.private.is_(False),
-            Message.automatic.is_(False),
-            Message.user_id.is_not(None),
-        )
-        .order_by(Message.sent_at, Message.id)
-    )
-    return [(sent_at, user_id) for sent_at, user_id in rows if user_id is not None]
-
-
-def _assigned(session: Session, since: datetime, until: datetime) -> Mapping[tuple[int, int], list[datetime]]:
-    """By conversation and user, when it came to them."""
-    rows = session.execute(
-        select(
-            Assignment.conversation_id,
-            Assignment.user_id,
-            func.coalesce(Assignment.accepted_at, Assignment.assigned_at),
-        ).where(Assignment.assigned_at >= since, Assignment.assigned_at < until + _LONGEST)
-    )
-    found: defaultdict[tuple[int, int], list[datetime]] = defaultdict(list)
-    for conversation_id, user_id, at in rows:
-        found[conversation_id, user_id].append(at)
-    return found
-
-
-def _handled(
-    rows: Sequence[Any], answers: Sequence[Answered], assigned: Mapping[tuple[int, int], list[datetime]]
-) -> dict[int, float]:
-    """By promise: the seconds from when its agent had it and had answered the one before, to the answer."""
-    moments = _by_user(answers)
-    found: dict[int, float] = {}
-    for row in rows:
-        promise, user_id = row.Promise, row.answered_by
-        if promise.met_at is None or user_id is None:
-            continue
-        had = [at for at in assigned.get((promise.conversation_id, user_id), ()) if at < promise.met_at]
-        earlier = moments.get(user_id, [])
-        index = bisect_left(earlier, promise.met_at)
-        begins = [*([max(had)] if had else []), *([earlier[index - 1]] if index else [])]
-        if begins:
-            worked = promise.met_at - max(*begins, promise.started_at)
-            if timedelta(0) < worked <= _LONGEST:
-                found[promise.id] = worked.total_seconds()
-    return found
-
-
-def _by_user(answers: Iterable[Answered]) -> dict[int, list[datetime]]:
-    found: dict[int, list[datetime]] = {}
-    for at, user_id in answers:
-        found.setdefault(user_id, []).append(at)
-    return found
-
-
-def _spells(answers: Iterable[Answered]) -> Iterator[tuple[datetime, datetime]]:
+def _spells(answered: Iterable[Answered]) -> Iterator[tuple[datetime, datetime]]:
     """Each stretch of time in which somebody answered again and again."""
-    for moments in _by_user(answers).values():
+    for moments in by_user(answered).values():
         begin = last = moments[0]
         for at in moments[1:]:
             if at - last > _BREAK:

@@ -6,9 +6,12 @@ from datetime import datetime
 
 from fastapi import APIRouter
 from pydantic import BaseModel
+from sqlalchemy.orm import Session
 
 from hub.clock import utcnow
 from hub.http import ApiUser, SessionDep
+from hub.policies.service import active_policy
+from hub.queue.handling import handling_views
 from hub.staffing.queries import Foreseen, foreseen
 
 router = APIRouter(tags=["reports"])
@@ -50,6 +53,39 @@ class StaffingReport(BaseModel):
     hours: list[HourOut]
     outlook: OutlookOut | None
     warned_since: datetime | None
+
+
+class HandlingOut(BaseModel):
+    """How long an agent works on an answer to a message of this `intent`, null where none is known: the
+    seconds that the policy says, those that the plan expects, and how many cases were seen."""
+
+    intent: str | None
+    policy_seconds: float
+    expected_seconds: float
+    cases: int
+
+
+class HandlingReport(BaseModel):
+    """`learn` is whether the policy lets the plan expect what was learnt."""
+
+    learn: bool
+    intents: list[HandlingOut]
+
+
+@router.get("/reports/handling")
+def get_handling(user: ApiUser, session: SessionDep) -> HandlingReport:
+    """How long agents work on an answer, by intent: what the policy says, and what was learnt."""
+    return handling_out(session)
+
+
+def handling_out(session: Session) -> HandlingReport:
+    """What is expected, as the API and `hub handling --json` show it."""
+    policy = active_policy(session).policy
+    views = handling_views(session, policy)
+    return HandlingReport(
+        learn=policy.handling.learn,
+        intents=[HandlingOut.model_validate(view, from_attributes=True) for view in views],
+    )
 
 
 @router.get("/reports/staffing")

@@ -12,6 +12,7 @@ from hub.clock import utcnow
 from hub.http import PageUser, SessionDep
 from hub.pages import page
 from hub.policies.service import active_policy
+from hub.queue.handling import handling_views
 from hub.queue.planner import agents_on_duty
 from hub.staffing.queries import HourView, foreseen
 from routing.forecast import FEWEST_HOURS
@@ -42,6 +43,8 @@ def staffing_page(request: Request, session: SessionDep, user: PageUser) -> Resp
         agents=agents_on_duty(session, now, policy.assignment.away_after),
         hours=hours,
         days=_by_day(hours, policy.time_zone),
+        learns=policy.handling.learn,
+        handling=handling_views(session, policy),
     )
 
 

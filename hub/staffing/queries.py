@@ -12,14 +12,13 @@ from sqlalchemy.orm import Session
 
 from hub.conversations.models import Conversation, Promise
 from hub.database import hour_of
+from hub.queue.handling import REPLIES
 from hub.staffing.models import Foresight
 from routing.forecast import HOUR
 from routing.policy import Policy
 from routing.staffing import Case, Outlook
 from routing.types import Metric
 
-# Who begins to wait is work that comes in.
-REPLIES = ("first_reply_time", "next_reply_time")
 HISTORY = timedelta(days=70)
 # The mix of conversations is that of the newest.
 CASES = 2000
@@ -134,8 +133,8 @@ def past_cases(session: Session, policy: Policy) -> list[Case]:
         .order_by(Promise.started_at.desc())
         .limit(CASES)
     )
-    # The safety of the plan is not work.
-    factor = policy.handling.factor
+    # Where nothing is learnt, what makes all of the policy's numbers longer is caution, and not work.
+    factor = 1.0 if policy.handling.learn else policy.handling.factor
     return [
         Case(
             work_seconds / factor,

@@ -21,6 +21,7 @@ from hub.inbox.analyse import analyse
 from hub.inbox.pushed import receive_pushed
 from hub.learning.reanalysis import reanalyse
 from hub.listening.saved import fill_searches
+from hub.queue.handling import learn_handling
 from hub.queue.planner import plan_queue
 from hub.queue.service import replace_stale
 from hub.queue.sweep import sweep
@@ -61,5 +62,6 @@ JOBS: dict[str, Job] = {
     "backfill": Job(backfill, every_seconds=2, gap_seconds=0.2),
     "fill": Job(fill_searches, every_seconds=30, gap_seconds=0.1),
     "foresee": Job(foresee, every_seconds=60),
+    "handling": Job(learn_handling, every_seconds=60),
     "silence": Job(listen_for_silence, every_seconds=60),
 }

@@ -7,8 +7,10 @@ from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from heapq import heapify, heappop, heappush
+from math import ceil
 from typing import Protocol
 
+from routing.handling import Expected, Handling, HandlingTimes
 from routing.plan import aim
 from routing.plan_rules import DEFAULT_RULES, PlanRules
 from routing.replay.jobs import Jobs
@@ -103,14 +105,18 @@ def planned(
     every_seconds: float = 1.0,
     share: float = 0.0,
     rules: PlanRules = DEFAULT_RULES,
+    handling: Handling | None = None,
 ) -> Discipline:
     """The earliest `reply_by` first, as the hub does it, and `planner` says what that is.
 
     Planned anew before somebody is taken, if anybody arrived or the number of agents changed since the last
     plan, that is `every_seconds` old, and the arrivals since are more than `share` of those who wait. Until
-    then who is new stands where they are aimed at.
+    then who is new stands where they are aimed at. With a `handling` that learns, the expected work is what
+    it says and what each answer teaches as it is given; else it is that of the jobs.
     """
-    return lambda jobs: PlannedQueue(jobs, planner, second_weight_factor, every_seconds, share, rules)
+    return lambda jobs: PlannedQueue(
+        jobs, planner, second_weight_factor, every_seconds, share, rules, handling
+    )
 
 
 class PlannedQueue:
@@ -128,6 +134,7 @@ class PlannedQueue:
         every_seconds: float,
         share: float,
         rules: PlanRules,
+        handling: Handling | None,
     ) -> None:
         self._jobs, self._planner, self._factor = jobs, planner, factor
         self._every, self._share = every_seconds, share
@@ -138,6 +145,10 @@ class PlannedQueue:
         self._next_plan = -float("inf")
         self._rules = rules
         self._before: Fullest | None = None
+        self._times = HandlingTimes(handling) if handling is not None and handling.learn else None
+        self._expected: dict[int, Expected] = {}
+        # What is being worked on: when it is answered, and which.
+        self._busy: list[tuple[float, int]] = []
         self.gave_way: set[int] = set()
         self.plans = 0
         self.changes = 0
@@ -147,7 +158,7 @@ class PlannedQueue:
         start = jobs.start
         due_at = start + timedelta(seconds=jobs.due[job])
         second_due_at = start + timedelta(seconds=jobs.second_due[job])
-        new = Waiting(job, due_at, second_due_at, jobs.weight[job], jobs.work[job])
+        new = Waiting(job, due_at, second_due_at, jobs.weight[job], self._work(job, now))
         self._waiting[job] = new
         heappush(self._queue, (aim(new, self._rules), job))
         self._arrived += 1
@@ -157,12 +168,25 @@ class PlannedQueue:
         if changed and now >= self._next_plan:
             self._plan(now, agents)
         _, job = heappop(self._queue)
+        if self._times is not None:
+            heappush(self._busy, (now + self._jobs.handle[job], job))
         if self._waiting.pop(job).gave_way_at is not None:
             self.gave_way.add(job)
         return job
 
     def __len__(self) -> int:
         return len(self._waiting)
+
+    def _work(self, job: int, now: float) -> int:
+        """What is expected now, by all that was answered until now."""
+        times, jobs = self._times, self._jobs
+        if times is None:
+            return jobs.work[job]
+        while self._busy and self._busy[0][0] <= now:
+            _, done = heappop(self._busy)
+            times.saw(self._expected.pop(done).intent, jobs.handle[done])
+        expected = self._expected[job] = times.of(jobs.intents[job] if jobs.intents else ())
+        return max(ceil(expected.seconds), 1)
 
     def _plan(self, now: float, agents: int) -> None:
         self.plans += 1

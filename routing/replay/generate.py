@@ -11,6 +11,7 @@ from datetime import datetime, timedelta
 from itertools import accumulate
 from typing import Any
 
+from routing.handling import Handling
 from routing.replay.jobs import EPOCH, Jobs
 from sentiment.types import IntentLabel
 
@@ -52,6 +53,13 @@ INTENTS: dict[IntentLabel, tuple[float, float]] = {
     "spam_irrelevant": (0.04, 30),
 }
 """Of each intent its share, and the mean seconds that an agent works on it."""
+
+
+def handling(factor: float = 1.0, learn: bool = True) -> Handling:
+    """What a policy might say of these traces: the true means, times a factor that makes them wrong."""
+    told = {label: timedelta(seconds=mean * factor) for label, (_, mean) in INTENTS.items()}
+    return Handling(default=timedelta(seconds=MEAN_SECONDS * factor), by_intent=told, learn=learn)
+
 
 MEAN_SECONDS = sum(share * mean for share, mean in INTENTS.values())
 """The mean handling time of a generated trace."""
@@ -97,6 +105,7 @@ class Trace:
             level=self.tier,
             value=weight,
             start=self.start,
+            intents=[(label,) for label in self.intent],
         )
 
     def lines(self) -> Iterator[dict[str, Any]]:

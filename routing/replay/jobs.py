@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import pairwise
 
+from sentiment.types import IntentLabel
+
 EPOCH = datetime(2026, 1, 5, tzinfo=UTC)
 """A Monday, where a trace that names no dates begins."""
 
@@ -24,6 +26,7 @@ class Jobs:
     expected, with the policy's safety. `level` is the loyalty tier as strict levels count it, 0 the best.
     `due` is the promise and `second_due` one more target later, `weight` what keeping it is worth by the
     policy. `value` is what attainment is weighted by, so that policies are measured with one yardstick.
+    `intents` are those that the policy is sure of, where handling times are learnt by them.
     """
 
     at: Sequence[float]
@@ -35,6 +38,7 @@ class Jobs:
     level: Sequence[int]
     value: Sequence[float]
     start: datetime = EPOCH
+    intents: Sequence[tuple[IntentLabel, ...]] = ()
 
     def __len__(self) -> int:
         return len(self.at)

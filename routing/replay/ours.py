@@ -12,5 +12,9 @@ REPLAN_SHARE = 0.05
 
 
 def ours(policy: Policy, share: float = REPLAN_SHARE) -> Discipline:
-    """The earliest `reply_by` first; planned anew when more than `share` of those who wait are new."""
-    return planned(plan, policy.second_promise.weight_factor, share=share, rules=policy.plan)
+    """The earliest `reply_by` first; planned anew when more than `share` of those who wait are new.
+
+    Where the policy says so, handling times are learnt from the beginning on, as the hub learns them.
+    """
+    factor = policy.second_promise.weight_factor
+    return planned(plan, factor, share=share, rules=policy.plan, handling=policy.handling)

@@ -7,11 +7,12 @@ from datetime import datetime, timedelta
 
 from routing.calendars import Calendar
 from routing.policy import Policy
-from routing.priority import prioritise
+from routing.priority import prioritise, wished
 from routing.promise_rules import ALWAYS, DEFAULT
 from routing.replay.jobs import Jobs
 from routing.replay.records import Record
 from routing.types import Facts, Priority
+from sentiment.types import IntentLabel
 
 _STEP = 10_000
 NO_TIER = "no tier"
@@ -42,6 +43,7 @@ def promise_all(
     work: list[int] = []
     level: list[int] = []
     value: list[float] = []
+    intents: list[tuple[IntentLabel, ...]] = []
     for number, record in enumerate(records, start=1):
         since = (record.arrived_at - start).total_seconds()
         known, to_due, to_second = judge.promise(record)
@@ -57,11 +59,12 @@ def promise_all(
         rank, tier_value = worth(record.facts)
         level.append(rank)
         value.append(tier_value)
+        intents.append(judge.intents(record.facts))
         if progress and number % _STEP == 0:
             progress(_STEP)
     if progress:
         progress(len(records) % _STEP)
-    return Jobs(at, handle, due, second_due, weight, work, level, value, start)
+    return Jobs(at, handle, due, second_due, weight, work, level, value, start, intents)
 
 
 def tier_name(policy: Policy, tier: str | None) -> str:
@@ -77,6 +80,11 @@ class _Judge:
         self._known: dict[int, tuple[Priority, float | None, Calendar]] = {}
         # What is in the cache must stay alive, or another object could take its id.
         self._alive: list[Facts] = []
+        self._intents: dict[int, tuple[IntentLabel, ...]] = {}
+
+    def intents(self, facts: Facts) -> tuple[IntentLabel, ...]:
+        """What handling times are learnt by, of facts whose promise was asked."""
+        return self._intents[id(facts)]
 
     def promise(self, record: Record) -> tuple[Priority, float, float]:
         """The priority of all with these facts, and from arrival the seconds to either promise."""
@@ -89,6 +97,7 @@ class _Judge:
             seconds = float(priority.target_seconds) if always else None
             known = (priority, seconds, self._policy.calendar(rules[priority.policy]))
             self._known[id(facts)] = known
+            self._intents[id(facts)] = wished(facts, self._policy)
             self._alive.append(facts)
         priority, seconds, calendar = known
         if seconds is not None:

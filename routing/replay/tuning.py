@@ -3,6 +3,9 @@
 The past is cut into segments. Two of three are trained on, by a (1+1) evolution strategy from several seeds
 (Rechenberg 1973): numbers are changed by chance, and a change is kept where it costs less. Every third
 segment is never seen by the search: there the proposal is compared with the policy as it is.
+
+Promises could always be bought with the patience of those who gave way. So `plan.patience` may become no more
+than it is, or than its default.
 """
 
 from __future__ import annotations
@@ -12,7 +15,9 @@ import random
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from statistics import median
+from typing import NamedTuple
 
+from routing.plan_rules import DEFAULT_RULES
 from routing.policy import Policy
 from routing.promise_rules import DEFAULT
 from routing.replay.jobs import Jobs, Staffing
@@ -48,11 +53,13 @@ class Knob:
 @dataclass(frozen=True, slots=True)
 class Cost:
     """What a policy costs: `broken` is the share of value whose promises break, `tiers` each tier's share
-    answered in time (None of nobody), `missed` how far goals are missed, summed in shares."""
+    answered in time (None of nobody), `missed` how far goals are missed, summed in shares. `longest_seconds`
+    is the longest wait of who was answered."""
 
     broken: float
     tiers: Mapping[str, float | None]
     missed: float
+    longest_seconds: float
 
     @property
     def total(self) -> float:
@@ -97,20 +104,25 @@ class Tuning:
 
 
 def knobs_of(policy: Policy) -> list[Knob]:
-    """What may be changed: the tiers' factors beside that of everybody else, safety, and second promises."""
+    """What may be changed: the tiers' factors beside that of everybody else, how early the plan aims, its
+    patience with who gave way, the worth of what may return; and handling times, where none are learnt."""
     tiers = policy.weights.tier
     found = [
         Knob(("weights", "tier", tier), tiers[tier], 0.1, 100.0) for tier in policy.tiers if tier in tiers
     ]
-    found.append(Knob(("handling", "factor"), policy.handling.factor, 0.5, 4.0))
+    found.append(Knob(("plan", "early"), policy.plan.early, 0.1, 3.0))
+    patience = policy.plan.patience
+    found.append(Knob(("plan", "patience"), patience, 0.5, max(patience, DEFAULT_RULES.patience)))
     found.append(Knob(("second_promise", "weight_factor"), policy.second_promise.weight_factor, 0.05, 1.0))
+    if not policy.handling.learn:
+        found.append(Knob(("handling", "factor"), policy.handling.factor, 0.5, 4.0))
     return found
 
 
 def with_values(policy: Policy, values: Values) -> Policy:
     """The policy with these numbers."""
     tiers = dict(policy.weights.tier)
-    handling, second = policy.handling, policy.second_promise
+    handling, second, plan = policy.handling, policy.second_promise, policy.plan
     for path, value in values.items():
         match path:
             case ("weights", "tier", tier):
@@ -119,12 +131,16 @@ def with_values(policy: Policy, values: Values) -> Policy:
                 handling = handling.model_copy(update={name: value})
             case ("second_promise", name):
                 second = second.model_copy(update={name: value})
+            case ("plan", name):
+                plan = plan.model_copy(update={name: value})
     weights = policy.weights.model_copy(update={"tier": tiers})
-    return policy.model_copy(update={"weights": weights, "handling": handling, "second_promise": second})
+    return policy.model_copy(
+        update={"weights": weights, "handling": handling, "second_promise": second, "plan": plan}
+    )
 
 
 def reweighed(jobs: Jobs, policy: Policy, changed: Policy) -> Jobs:
-    """`jobs` as promised by `policy`, with the tiers' factors and the safety of `changed`."""
+    """`jobs` as promised by `policy`, with the tiers' and handling factors of `changed`."""
     names = [*policy.tiers, DEFAULT]
     ratios = [changed.weights.tier.get(n, 1.0) / policy.weights.tier.get(n, 1.0) for n in names]
     safety = changed.handling.factor / policy.handling.factor
@@ -199,21 +215,28 @@ def tune(
     )
 
 
+class _Tried(NamedTuple):
+    segment: Jobs
+    in_time: list[bool]
+    longest: float
+
+
 class _Bench:
     """Counts what a set of numbers costs; the same is simulated once."""
 
     def __init__(self, staffing: Staffing, policy: Policy, goals: Mapping[str, float]) -> None:
         self._staffing, self._policy, self._goals = staffing, policy, goals
         self._names = [*policy.tiers, NO_TIER]
-        self._known: dict[tuple[int, frozenset[tuple[Path, float]]], tuple[Jobs, list[bool]]] = {}
+        self._known: dict[tuple[int, frozenset[tuple[Path, float]]], _Tried] = {}
 
     def cost(self, segments: Sequence[Jobs], values: Values) -> Cost:
         """Over all of them together."""
-        worth = broken = 0.0
+        worth = broken = longest = 0.0
         counts, kept = [0] * len(self._names), [0] * len(self._names)
         for segment in segments:
-            in_time = self._in_time(segment, values)
-            for level, value, each in zip(segment.level, segment.value, in_time, strict=True):
+            tried = self._try(segment, values)
+            longest = max(longest, tried.longest)
+            for level, value, each in zip(segment.level, segment.value, tried.in_time, strict=True):
                 worth += value
                 counts[level] += 1
                 if each:
@@ -228,9 +251,9 @@ class _Bench:
         for tier, goal in self._goals.items():
             share = tiers[tier]
             missed += max(0.0, goal - share) if share is not None else 0.0
-        return Cost(broken / worth if worth else 0.0, tiers, missed)
+        return Cost(broken / worth if worth else 0.0, tiers, missed, longest)
 
-    def _in_time(self, segment: Jobs, values: Values) -> list[bool]:
+    def _try(self, segment: Jobs, values: Values) -> _Tried:
         key = id(segment), frozenset(values.items())
         known = self._known.get(key)
         if known is None:
@@ -238,9 +261,14 @@ class _Bench:
             jobs = reweighed(segment, self._policy, changed)
             answered = simulate(jobs, self._staffing, ours(changed)).answered
             # The segment is kept too, or another could take its id.
-            known = segment, [a <= due for a, due in zip(answered, segment.due, strict=True)]
-            self._known[key] = known
-        return known[1]
+            known = self._known[key] = _Tried(
+                segment,
+                [a <= due for a, due in zip(answered, segment.due, strict=True)],
+                max(
+                    (a - at for a, at in zip(answered, segment.at, strict=True) if a < math.inf), default=0.0
+                ),
+            )
+        return known
 
 
 def _search(
@@ -299,5 +327,5 @@ def _subset(jobs: Jobs, members: Sequence[int]) -> Jobs:
     return Jobs(
         *(jobs.at[part], jobs.handle[part], jobs.due[part], jobs.second_due[part]),
         *(jobs.weight[part], jobs.work[part], jobs.level[part], jobs.value[part]),
-        jobs.start,
+        *(jobs.start, jobs.intents[part]),
     )

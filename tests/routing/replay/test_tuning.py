@@ -16,11 +16,17 @@ from routing.replay.tuning import Path, knobs_of, reweighed, segments_of, tune, 
 GOLD: Path = ("weights", "tier", "gold")
 SAFETY: Path = ("handling", "factor")
 SECOND: Path = ("second_promise", "weight_factor")
+EARLY: Path = ("plan", "early")
+PATIENCE: Path = ("plan", "patience")
 
 
 @pytest.fixture(scope="module")
 def policy() -> Policy:
     return read_policy(DEFAULT_POLICY)
+
+
+def unlearned(policy: Policy) -> Policy:
+    return policy.model_copy(update={"handling": policy.handling.model_copy(update={"learn": False})})
 
 
 def jobs_of(days: float, load: float = 0.95) -> Jobs:
@@ -32,9 +38,21 @@ def jobs_of(days: float, load: float = 0.95) -> Jobs:
 def test_what_may_be_changed(policy: Policy) -> None:
     knobs = {knob.path: knob for knob in knobs_of(policy)}
     # The factor of everybody else stays: only proportions count.
-    assert set(knobs) == {("weights", "tier", t) for t in ("platinum", "gold", "silver")} | {SAFETY, SECOND}
+    tiers = {("weights", "tier", t) for t in ("platinum", "gold", "silver")}
+    assert set(knobs) == tiers | {EARLY, PATIENCE, SECOND}
+    # Handling times are searched where they are not learnt.
+    assert SAFETY in {knob.path for knob in knobs_of(unlearned(policy))}
     assert knobs[GOLD].value == 4
-    changed = with_values(policy, {GOLD: 6, SAFETY: 2, SECOND: 0.25})
+    assert (knobs[EARLY].lowest, knobs[EARLY].highest) == (0.1, 3)
+    # Promises are not bought with longer waits of those who gave way.
+    assert [
+        next(
+            knob.highest for knob in knobs_of(with_values(policy, {PATIENCE: value})) if knob.path == PATIENCE
+        )
+        for value in (1.0, 2.1, 4.0)
+    ] == [2.1, 2.1, 4.0]
+    changed = with_values(policy, {GOLD: 6, SAFETY: 2, SECOND: 0.25, EARLY: 0.5, PATIENCE: 3})
+    assert (changed.plan.early, changed.plan.patience) == (0.5, 3)
     assert changed.weights.tier["gold"] == 6
     assert (changed.handling.factor, changed.second_promise.weight_factor) == (2, 0.25)
     assert policy.weights.tier["gold"] == 4
@@ -65,21 +83,22 @@ def test_days_begin_when_it_is_quiet() -> None:
 
 
 def test_it_finds_what_is_wrong_and_proves_it_elsewhere(policy: Policy) -> None:
-    """This policy plans as if everything took four times as long, and so gives up what could be kept."""
-    wrong = with_values(policy, {SAFETY: 4})
-    jobs = jobs_of(4)
+    """This policy has no patience with who gave way, whose answers break the promises of others."""
+    wrong = with_values(policy, {PATIENCE: 0.5})
+    wrong = wrong.model_copy(update={"plan": wrong.plan.model_copy(update={"least_patience": 1.0})})
+    jobs = jobs_of(1, load=1.1)
     told: list[int] = []
     found = tune(
-        reweighed(jobs, policy, wrong),
+        jobs,
         Staffing.constant(3),
         wrong,
         {},
         seeds=2,
-        rounds=10,
+        rounds=8,
         progress=lambda more, total: told.append(total),
     )
-    assert sum(1 for _ in told) == told[0] == 2 * 11
-    assert found.values[SAFETY] < 3
+    assert sum(1 for _ in told) == told[0] == 2 * 9
+    assert found.values
     assert found.after.broken < found.before.broken
     assert found.gain.mean > 0
     assert len(found.trials) == 2
