@@ -77,6 +77,8 @@ def _described(place: int, row: QueueRow, *, overdue: bool) -> Text:
     told.append(f" ({safe(', '.join(each for each in about if each))})", style="not dim")
     mood = analysis.sentiment if analysis else "not analysed yet"
     told.append(f"  {mood or 'mood unclear'}", style=MOODS.get(mood or "", "not dim"))
+    if conversation.waiting_since is None:
+        told.append("  an update is owed", style="not dim")
     told.append(f"\n     {one_line(row.preview, 110)}", style="not dim")
     for reason in conversation.reasons or []:
         told.append(f"\n     × {reason['factor']:g}  {safe(reason['text'])}", style="dim")

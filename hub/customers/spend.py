@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from datetime import datetime, timedelta
 from decimal import Decimal
+from itertools import accumulate
 
 from sqlalchemy import case, func, select
 from sqlalchemy.orm import Session
@@ -63,12 +64,16 @@ def spend_percentiles(session: Session, customers: Collection[Customer]) -> dict
     spends = {customer.spend_12m for customer in customers if customer.spend_12m > 0}
     if not spends:
         return {}
-    counts = session.execute(
-        select(
-            func.count(),
-            *(func.count(case((Customer.spend_12m <= spend, 1))) for spend in sorted(spends)),
-        ).where(Customer.spend_12m > 0)
-    ).one()
-    total = max(counts[0], 1)
-    share = {spend: 100 * count / total for spend, count in zip(sorted(spends), counts[1:], strict=True)}
+    # How many lie between one of these and the next: each buyer is counted once, however many are asked for.
+    asked = select(Customer.spend_12m.label("to")).where(Customer.spend_12m.in_(spends)).distinct().subquery()
+    before = func.lag(asked.c.to).over(order_by=asked.c.to).label("above")
+    ranges = select(asked.c.to, before).subquery()
+    between = select(func.count()).where(
+        Customer.spend_12m > func.coalesce(ranges.c.above, 0), Customer.spend_12m <= ranges.c.to
+    )
+    rows = session.execute(select(ranges.c.to, between.scalar_subquery()).order_by(ranges.c.to)).all()
+    more = session.scalar(select(func.count()).where(Customer.spend_12m > max(spends))) or 0
+    no_more = list(accumulate(count for _, count in rows))
+    total = no_more[-1] + more if rows else 0
+    share = {spend: 100 * count / total for (spend, _), count in zip(rows, no_more, strict=True)}
     return {customer.id: share[customer.spend_12m] for customer in customers if customer.spend_12m in share}

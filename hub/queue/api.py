@@ -53,7 +53,10 @@ class PromiseOut(BaseModel):
 
 
 class QueueItem(BaseModel):
-    """A waiting conversation: when it will be answered, what it weighs, and why."""
+    """A waiting conversation: when it will be answered, what it weighs, and why.
+
+    `waiting_since` is null where nobody waits for an answer: an update is owed.
+    """
 
     conversation_id: int
     channel: str
@@ -68,7 +71,7 @@ class QueueItem(BaseModel):
     language: str | None
     sentiment: SentimentOut | None
     intents: list[IntentOut]
-    waiting_since: datetime
+    waiting_since: datetime | None
     promise: PromiseOut
     reply_by: datetime | None
     weight: float
@@ -118,7 +121,6 @@ def post_next(user: ApiUser, session: SessionDep) -> QueueItem:
 def to_item(row: QueueRow) -> QueueItem:
     """A queue row as the API and `hub queue --json` show it."""
     conversation, analysis = row.conversation, row.analysis
-    assert conversation.waiting_since is not None
     return QueueItem(
         conversation_id=conversation.id,
         channel=conversation.goes_by.name,

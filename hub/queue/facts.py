@@ -29,6 +29,8 @@ def facts_of(
     A handful of queries for all of them together. Each conversation has its channel, customer and newest
     message loaded (`hub.queue.service.FOR_PLACING`).
     """
+    if not conversations:
+        return {}
     customers = {conversation.customer for conversation in conversations}
     ids = [customer.id for customer in customers]
     percentiles = spend_percentiles(session, customers)

@@ -115,7 +115,8 @@ def queue_rows(session: Session, conversations: Sequence[Conversation], now: dat
             conversation,
             promise_view(conversation.promise, policy, now),
             percentiles.get(conversation.customer_id),
-            unanswered.get(conversation.id, 1),
+            # Of what was deleted the wait is left; where nobody waits, an update is owed.
+            unanswered.get(conversation.id, 0 if conversation.waiting_since is None else 1),
         )
         for conversation in owed
         if conversation.promise is not None
