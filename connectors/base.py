@@ -204,7 +204,8 @@ class OutboundMessage:
     """An agent's reply on its way out. `idempotency_key` is the same for every try at the same reply.
 
     `in_reply_to` is the external id of the customer's message that it answers, and `answered` that message's
-    `meta`. `references` are the ids of the messages before, oldest first.
+    `meta`. `references` are the ids of the messages before, oldest first. `automatic`: no person wrote it;
+    where the vendor has a mark for that, it gets it.
     """
 
     idempotency_key: str
@@ -218,6 +219,7 @@ class OutboundMessage:
     references: tuple[str, ...] = ()
     answered: Mapping[str, Any] = field(default_factory=dict)
     attachments: tuple[Attachment, ...] = ()
+    automatic: bool = False
 
 
 @dataclass(frozen=True, slots=True)

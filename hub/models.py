@@ -2,6 +2,7 @@
 
 from hub.accounts.models import ApiToken, User
 from hub.assignment.models import Assignment
+from hub.automations.models import AutomationEvent, AutomationRound, AutomationRun, AutomationTimer
 from hub.channels.models import Backfill, Channel, Feed
 from hub.conversations.models import (
     AnalysisRow,
@@ -30,6 +31,10 @@ __all__ = [
     "ApiToken",
     "Assignment",
     "Attachment",
+    "AutomationEvent",
+    "AutomationRound",
+    "AutomationRun",
+    "AutomationTimer",
     "Backfill",
     "Base",
     "Channel",

@@ -27,6 +27,8 @@ from hub.accounts.models import User
 from hub.accounts.service import heartbeat, needs_heartbeat
 from hub.assignment import api as assignment_api
 from hub.assignment import pages as assignment_pages
+from hub.automations import api as automations_api
+from hub.automations import pages as automation_pages
 from hub.channels import api as channels_api
 from hub.channels import metrics as channel_metrics
 from hub.channels import pages as channel_pages
@@ -250,6 +252,7 @@ def _routes() -> Sequence[BaseRoute]:
     for api in (
         queue_api,
         policies_api,
+        automations_api,
         assignment_api,
         conversations_api,
         customers_api,
@@ -272,6 +275,7 @@ def _routes() -> Sequence[BaseRoute]:
         explaining_pages,
         learning_pages,
         policy_pages,
+        automation_pages,
         listening_pages,
         report_pages,
         warning_pages,

@@ -10,7 +10,7 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-from routing.types import CHANNEL_KINDS, JOURNEY_STAGES, STATUSES, URGENCIES, Facts
+from routing.types import CHANNEL_KINDS, JOURNEY_STAGES, METRICS, STATUSES, URGENCIES, Facts
 from sentiment.types import EMOTIONS, INTENTS, SENTIMENTS, Analysis, Intent, SentimentLabel
 
 FactType = Literal["text", "number", "yes or no", "list"]
@@ -25,8 +25,9 @@ class Fact:
     """One thing that a condition may ask.
 
     `values` are all that it can be, empty where anything is possible. `passing`: it changes by itself as time
-    passes, so that only what is asked again and again may use it. The last is how it is read, with the
-    confidence below which the model is not believed; None where it is not known.
+    passes, so that only what is asked again and again may use it. `of_event`: it is of what happened, so that
+    only automations may use it. `by_model`: it is known once the model has read the message. `read` gets the
+    confidence below which the model is not believed, and gives None where it is not known.
     """
 
     name: str
@@ -35,6 +36,8 @@ class Fact:
     read: Callable[[Facts, float], Value | None]
     values: tuple[str, ...] = ()
     passing: bool = False
+    of_event: bool = False
+    by_model: bool = False
 
 
 def sure_sentiment(analysis: Analysis | None, threshold: float) -> SentimentLabel | None:
@@ -76,19 +79,45 @@ def _expects_reply(facts: Facts, threshold: float) -> bool:
 
 _TABLE = (
     Fact("text", "text", "the words of the newest message by the customer", lambda f, _: f.text),
-    Fact("language", "text", "its language, as an ISO 639-1 code", lambda f, t: sure_language(f.analysis, t)),
-    Fact("sentiment", "text", "its mood", lambda f, t: sure_sentiment(f.analysis, t), values=SENTIMENTS),
-    Fact("sentiment_confidence", "number", "how sure the model is of the mood, 0 to 1", _confidence),
+    Fact(
+        "language",
+        "text",
+        "its language, as an ISO 639-1 code",
+        lambda f, t: sure_language(f.analysis, t),
+        by_model=True,
+    ),
+    Fact(
+        "sentiment",
+        "text",
+        "its mood",
+        lambda f, t: sure_sentiment(f.analysis, t),
+        values=SENTIMENTS,
+        by_model=True,
+    ),
+    Fact(
+        "sentiment_confidence",
+        "number",
+        "how sure the model is of the mood, 0 to 1",
+        _confidence,
+        by_model=True,
+    ),
     Fact(
         "intents",
         "list",
         "what the customer wants",
         lambda f, t: [intent.label for intent in sure_intents(f.analysis, t)],
         values=INTENTS,
+        by_model=True,
     ),
-    Fact("taught_intents", "list", "intents that you taught the hub, by the names you gave them", _taught),
-    Fact("emotion", "text", "the feeling that shows most", _emotion, values=EMOTIONS),
-    Fact("expects_reply", "yes or no", "a question or a call for help", _expects_reply),
+    Fact(
+        "taught_intents",
+        "list",
+        "intents that you taught the hub, by the names you gave them",
+        _taught,
+        by_model=True,
+    ),
+    Fact("emotion", "text", "the feeling that shows most", _emotion, values=EMOTIONS, by_model=True),
+    Fact("expects_reply", "yes or no", "a question or a call for help", _expects_reply, by_model=True),
     Fact("channel.name", "text", "the channel's name, as `hub channels` lists it", lambda f, _: f.channel),
     Fact(
         "channel.kind",
@@ -139,6 +168,7 @@ _TABLE = (
         "the CRM has them, or they have written to us before",
         lambda f, _: f.known,
     ),
+    Fact("customer.name", "text", "their name, or what they call themselves", lambda f, _: f.customer_name),
     Fact("customer.tier", "text", "their tier, as the policy spells it", lambda f, _: f.tier),
     Fact(
         "customer.spend_percentile",
@@ -174,6 +204,29 @@ _TABLE = (
     ),
     Fact(
         "customer.language", "text", "the language that the CRM has of them", lambda f, _: f.customer_language
+    ),
+    Fact(
+        "event.before",
+        "text",
+        "on `status_changed` and `priority_changed`: what it was before",
+        lambda f, _: f.event.before if f.event else None,
+        values=(*STATUSES, *URGENCIES),
+        of_event=True,
+    ),
+    Fact(
+        "event.tag",
+        "text",
+        "on `tag_added`: the tag",
+        lambda f, _: f.event.tag if f.event else None,
+        of_event=True,
+    ),
+    Fact(
+        "event.promise",
+        "text",
+        "on `promise_broken`: what was promised",
+        lambda f, _: f.event.promise if f.event else None,
+        values=METRICS,
+        of_event=True,
     ),
 )
 

@@ -20,8 +20,9 @@ from pydantic import (
     WithJsonSchema,
 )
 
-from routing import assignment_rules, warnings
+from routing import assignment_rules, automation_rules, warnings
 from routing.assignment_rules import Assignment, Capacity
+from routing.automation_rules import Automation, Template
 from routing.calendars import Calendar, HolidaySource, Interval
 from routing.conditions import Condition
 from routing.handling import Handling
@@ -31,10 +32,11 @@ from routing.policy_fields import STRICT, Name
 from routing.policy_problems import contradictions, field_problems
 from routing.promise_rules import ALWAYS, Rule
 from routing.query import parse_query
-from routing.types import Metric
+from routing.types import EVENT_KINDS, EventKind, Metric
 from routing.warnings import WarningStep
 from routing.weight_rules import Weights
 
+MOST_AUTOMATIONS = 200
 _INTERVAL = re.compile(r"([01]\d|2[0-3]):([0-5]\d)-(?:([01]\d|2[0-3]):([0-5]\d)|24:00)")
 
 
@@ -199,6 +201,10 @@ class Policy(_Part):
     plan: PlanRules = PlanRules()
     warnings: tuple[WarningStep, ...] = ()
     """When somebody is told that a promise is about to break, or has broken."""
+    automations: Annotated[tuple[Automation, ...], Field(max_length=MOST_AUTOMATIONS)] = ()
+    """What is done by itself, asked from top to bottom; all that apply run."""
+    templates: dict[Name, Template] = {}
+    """What automations send to customers: one text, or one for each language and a default."""
 
     @property
     def assigns_freely(self) -> bool:
@@ -223,15 +229,25 @@ class Policy(_Part):
         """Whether any condition asks this fact, so that it need not be found out for nothing."""
         return fact in self.asked
 
+    def automations_on(self, kind: EventKind) -> tuple[Automation, ...]:
+        """The automations that are asked when this happens."""
+        return self._automations_on.get(kind, ())
+
+    @cached_property
+    def timed_automations(self) -> tuple[Automation, ...]:
+        """The automations that wait until something has been so for a time."""
+        return tuple(automation for automation in self.automations if automation.after)
+
     @cached_property
     def asked(self) -> frozenset[str]:
-        """The facts that any condition asks."""
+        """The facts that any condition asks, or that templates tell."""
         conditions = [
             *(rule.when for rule in self.policies),
             *(rule.when for rule in self.listening),
             *(rule.when for rule in self.assignment.needs),
         ]
-        return frozenset(fact.name for when in conditions if when is not None for fact in when.facts)
+        asked = frozenset(fact.name for when in conditions if when is not None for fact in when.facts)
+        return asked | automation_rules.facts_asked(self)
 
     def known_tier(self, tier: str | None) -> str | None:
         """The tier as the policy spells it, None where it has no such tier."""
@@ -244,6 +260,13 @@ class Policy(_Part):
     @cached_property
     def _rules(self) -> Mapping[str, Rule]:
         return {rule.name: rule for rule in self.policies}
+
+    @cached_property
+    def _automations_on(self) -> Mapping[EventKind, tuple[Automation, ...]]:
+        return {
+            kind: tuple(automation for automation in self.automations if kind in automation.on)
+            for kind in EVENT_KINDS
+        }
 
     @cached_property
     def _tiers(self) -> Mapping[str, str]:
@@ -274,6 +297,7 @@ def read_policy(text: str) -> Policy:
                 *contradictions(policy),
                 *assignment_rules.contradictions(policy),
                 *warnings.contradictions(policy.warnings, (*policy.calendars, ALWAYS)),
+                *automation_rules.contradictions(policy),
             )
             problems += [document.problem(path, message) for path, message in found]
             if not problems:

@@ -26,6 +26,16 @@ def parse_duration(value: object) -> timedelta:
     return duration
 
 
+def write_duration(duration: timedelta) -> str:
+    """A duration as `parse_duration` reads it: `1d 4h`."""
+    seconds = int(duration.total_seconds())
+    parts = []
+    for unit, size in (("d", 86400), ("h", 3600), ("m", 60), ("s", 1)):
+        count, seconds = divmod(seconds, size)
+        parts += [f"{count}{unit}"] if count else []
+    return " ".join(parts)
+
+
 STRICT = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
 """What a part of a policy does not know it refuses."""
 

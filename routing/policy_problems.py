@@ -28,7 +28,12 @@ _MESSAGES = {
 def field_problems(error: ValidationError, document: Document, schema: Mapping[str, Any]) -> list[Problem]:
     """What pydantic found, in our words and at its place."""
     problems = []
-    for detail in error.errors(include_url=False):
+    details = error.errors(include_url=False)
+    faulty_within = {each["loc"][:length] for each in details for length in range(len(each["loc"]))}
+    for detail in details:
+        if detail["type"] == "too_short" and detail["loc"] in faulty_within:
+            # What is wrong with its items was told; that none of them is right says nothing new.
+            continue
         path: Path = tuple(part for part in detail["loc"] if part != "[key]")
         match detail["type"]:
             case "extra_forbidden":
@@ -112,13 +117,16 @@ def _in_order(part: str, rules: Sequence[Rule | ListeningRule], policy: Policy) 
 
 
 def condition_problems(condition: Condition, policy: Policy, passing: bool = False) -> Iterator[str]:
-    """What is wrong with a condition in this policy. `passing`: it is asked again as time passes."""
+    """What is wrong with a condition in this policy. `passing`: it is one of an automation, asked as time
+    passes and of events."""
     for _, tier in condition.compared_with("customer.tier"):
         if tier and tier not in policy.tiers:
             yield no_such("tier", tier, policy.tiers)
     for fact in condition.facts:
         if fact.passing and not passing:
             yield f"{fact.name} changes as time passes, and this is asked only when something happens"
+        if fact.of_event and not passing:
+            yield f"{fact.name} is of an event, and only automations know of any"
 
 
 def _in_rule(path: Path, rule: Rule, policy: Policy) -> Iterator[tuple[Path, str]]:

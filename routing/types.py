@@ -22,9 +22,32 @@ Urgency = Literal["urgent", "high", "normal", "low"]
 """The priority that people or rules give a conversation, as helpdesks name it."""
 URGENCIES: tuple[Urgency, ...] = get_args(Urgency)
 
+EventKind = Literal[
+    "conversation_opened",
+    "message_received",
+    "analysed",
+    "reply_sent",
+    "status_changed",
+    "priority_changed",
+    "tag_added",
+    "promise_broken",
+]
+"""What can happen in a conversation that automations are asked of."""
+EVENT_KINDS: tuple[EventKind, ...] = get_args(EventKind)
+
 JourneyStage = Literal["prospect", "new", "active", "loyal", "at_risk", "lapsed"]
 """Where a customer stands with the brand; `routing.journey` says by what."""
 JOURNEY_STAGES: tuple[JourneyStage, ...] = get_args(JourneyStage)
+
+
+@dataclass(frozen=True, slots=True)
+class Happened:
+    """What happened: the status or priority `before`, the `tag` that was added, the `promise` that broke."""
+
+    kind: EventKind
+    before: str | None = None
+    tag: str | None = None
+    promise: Metric | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +59,8 @@ class Facts:
     newest customer message, None where it is not analysed yet, and `text` its words. `valence` is how the
     customer has felt about the brand lately, from -1 to 1, None where too little is known; `contacts` counts
     their other conversations of the last 30 days. `reopened`: it was solved, and the customer came back.
-    `waiting_minutes` is None where nobody waits or the asker does not care.
+    `waiting_minutes` is None where nobody waits or the asker does not care; `event` is what happened, where
+    an automation is asked because of it.
     """
 
     channel: str
@@ -60,6 +84,8 @@ class Facts:
     journey_stage: JourneyStage | None = None
     customer_language: str | None = None
     contacts: int | None = None
+    customer_name: str | None = None
+    event: Happened | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -55,6 +55,10 @@ def compose(message: OutboundMessage, config: EmailConfig, tokens: Tokens, now: 
     if references:
         mail["In-Reply-To"] = f"<{references[-1]}>"
         mail["References"] = " ".join(f"<{each}>" for each in references)
+    if message.automatic:
+        # RFC 3834, section 5: no machine answers it. The second is for Exchange, which does not look there.
+        mail["Auto-Submitted"] = "auto-replied"
+        mail["X-Auto-Response-Suppress"] = "All"
     mail[HEADER] = token
     text = message.text.replace("\r\n", "\n").replace("\x00", "").encode(errors="replace").decode()
     mail.set_content(text, cte="quoted-printable")

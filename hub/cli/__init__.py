@@ -8,6 +8,7 @@ import typer
 
 from hub import __version__
 from hub.cli import (
+    automations,
     bench,
     channels,
     connectors,
@@ -79,6 +80,7 @@ for module in (
     tags,
     customers,
     policy,
+    automations,
     forecast,
     channels,
     connectors,

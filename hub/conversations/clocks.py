@@ -89,8 +89,11 @@ def message_taken_back(session: Session, conversation: Conversation, now: dateti
 
 
 def reply_failed(session: Session, conversation: Conversation, message: Message, now: datetime) -> None:
-    """The customer never got this answer: the wait goes on from where it began, back in the queue."""
-    if conversation.status == "closed":
+    """The customer never got this answer: the wait goes on from where it began, back in the queue.
+
+    One that was automatic had ended no wait.
+    """
+    if conversation.status == "closed" or message.automatic:
         return
     conversation.last_replied_at = _last_reply(session, conversation)
     promise = session.scalar(select(Promise).where(Promise.reply_id == message.id))
@@ -106,6 +109,8 @@ def reply_failed(session: Session, conversation: Conversation, message: Message,
 
 def reply_stands(session: Session, conversation: Conversation, message: Message, now: datetime) -> None:
     """A reply that had failed has arrived, or is on its way again: it answers what was written before it."""
+    if message.automatic:
+        return
     message_came(session, conversation, message, now, elsewhere=True)
     if conversation.status == "open" and conversation.waiting_since is None:
         change_status(session, conversation, "pending", now)

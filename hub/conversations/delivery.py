@@ -185,6 +185,7 @@ def _outbound(session: Session, message: Message, conversation: Conversation) ->
         references=_references(session, message),
         subject=message.subject,
         created_at=message.received_at,
+        automatic=message.automatic,
     )
 
 
@@ -192,7 +193,7 @@ def _references(session: Session, message: Message) -> tuple[str, ...]:
     """What was said before, by the vendor's ids, oldest first: of a long conversation its first message and
     the newest."""
     rows = session.execute(
-        select(Message.external_id, Message.vendor_id, Message.user_id)
+        select(Message.external_id, Message.vendor_id, Message.idempotency_key)
         .where(
             Message.conversation_id == message.conversation_id,
             Message.channel_id == message.channel_id,
@@ -205,7 +206,7 @@ def _references(session: Session, message: Message) -> tuple[str, ...]:
         .order_by(Message.sent_at, Message.id)
     ).all()
     # Ours have an id of the hub's own until the vendor gives them one.
-    ids = [row.vendor_id or row.external_id for row in rows if row.vendor_id or row.user_id is None]
+    ids = [row.vendor_id or row.external_id for row in rows if row.vendor_id or row.idempotency_key is None]
     return tuple(ids if len(ids) <= MOST_REFERENCES else [ids[0], *ids[1 - MOST_REFERENCES :]])
 
 

@@ -12,6 +12,7 @@ from sqlalchemy.orm import Session
 from connectors.base import Attachment
 from hub.accounts.models import User
 from hub.assignment.owning import accept, answered_by, disown, own
+from hub.automations.happening import happened
 from hub.conversations.attachments import check_outgoing, to_rows
 from hub.conversations.clocks import change_status, message_came
 from hub.conversations.lengths import check_length
@@ -25,6 +26,7 @@ from hub.tickets.service import tell_vendor
 from routing.types import URGENCIES
 
 LONGEST_SNOOZE = timedelta(days=366)
+BY_ITSELF = "The hub"
 SETTABLE = tuple(status for status in STATUSES if status != "new")
 
 
@@ -89,6 +91,7 @@ def reply(
     conversation.last_message_at, conversation.listening = now, False
     session.flush()
     message_came(session, conversation, message, now)
+    happened(session, conversation, "reply_sent", now)
     answered_by(session, conversation, user, now)
     change_status(session, conversation, then, now)
     place(session, [conversation], active_policy(session), now)
@@ -180,18 +183,29 @@ def release(
 
 
 def set_priority(
-    session: Session, conversation: Conversation, priority: str, *, user: User | None, now: datetime
+    session: Session,
+    conversation: Conversation,
+    priority: str,
+    *,
+    user: User | None,
+    now: datetime,
+    who: str = BY_ITSELF,
 ) -> None:
-    """Give it a priority; its promises and weight follow at once. Raises: Invalid for one that is none."""
+    """Give it a priority; its promises and weight follow at once. Raises: Invalid for one that is none.
+
+    `who` is what the thread says did it, where it was no user.
+    """
     if priority not in URGENCIES:
         raise Invalid(f"priority {priority!r} is none of {', '.join(URGENCIES)}", field="priority")
     before = conversation.priority
     if priority == before:
         return
     conversation.priority = priority
-    place(session, [conversation], active_policy(session), now)
-    who = user.name if user else "The hub"
-    add_activity(session, conversation, f"{who}: {before} → {priority} priority", user, now)
+    active = active_policy(session)
+    place(session, [conversation], active, now)
+    told = f"{user.name if user else who}: {before} → {priority} priority"
+    add_activity(session, conversation, told, user, now)
+    happened(session, conversation, "priority_changed", now, before=before, active=active)
 
 
 def set_status(
@@ -202,8 +216,12 @@ def set_status(
     user: User | None,
     now: datetime,
     snoozed_until: datetime | None = None,
+    who: str = BY_ITSELF,
 ) -> None:
-    """Change the status. Raises: Invalid for a status that is none, Conflict where it cannot come next."""
+    """Change the status. Raises: Invalid for a status that is none, Conflict where it cannot come next.
+
+    `who` is what the thread says did it, where it was no user.
+    """
     if status not in SETTABLE:
         raise Invalid(f"status {status!r} is none of {', '.join(SETTABLE)}", field="status")
     if snoozed_until is not None and snoozed_until - now > LONGEST_SNOOZE:
@@ -215,8 +233,8 @@ def set_status(
         accept(session, conversation, now)
     change_status(session, conversation, status, now, snoozed_until)
     place(session, [conversation], active_policy(session), now)
-    who = user.name if user else "The hub"
-    add_activity(session, conversation, f"{who}: {_words(before)} → {_words(status)}", user, now)
+    told = f"{user.name if user else who}: {_words(before)} → {_words(status)}"
+    add_activity(session, conversation, told, user, now)
     tell_vendor(session, conversation, now, status=True)
 
 

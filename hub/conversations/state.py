@@ -6,6 +6,9 @@ from collections.abc import Iterable
 from datetime import datetime
 from typing import cast
 
+from sqlalchemy.orm import object_session
+
+from hub.automations.happening import happened
 from hub.conversations.models import Conversation
 from routing.calendars import Calendar
 from routing.clocks import ConversationState, StatusChange, changed
@@ -41,7 +44,7 @@ def store_state(conversation: Conversation, state: ConversationState, now: datet
     """Keep what the clocks say of it now."""
     if state.status == "solved" and conversation.status != "solved":
         conversation.solved_at = now
-    conversation.status = state.status
+    _become(conversation, state.status, now)
     conversation.waiting_since = state.waiting_since
     conversation.first_replied_at = state.first_replied_at
     conversation.last_incoming_at = state.last_incoming_at
@@ -53,8 +56,15 @@ def store_state(conversation: Conversation, state: ConversationState, now: datet
 
 def become(conversation: Conversation, status: Status, now: datetime) -> None:
     """Change the status, without what else a person's choice of it would do."""
-    conversation.status = status
+    _become(conversation, status, now)
     keep_history(conversation, changed(history_of(conversation), status, now))
+
+
+def _become(conversation: Conversation, status: Status, now: datetime) -> None:
+    before, conversation.status = conversation.status, status
+    session = object_session(conversation)
+    if session is not None and before is not None and before != status:
+        happened(session, conversation, "status_changed", now, before=before)
 
 
 def keep_history(conversation: Conversation, history: Iterable[StatusChange]) -> None:

@@ -12,8 +12,9 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from hub.accounts.models import User
+from hub.automations.happening import happened
 from hub.conversations.models import Conversation, ConversationTag, Tag
-from hub.conversations.service import add_activity
+from hub.conversations.service import BY_ITSELF, add_activity
 from hub.errors import Invalid
 from hub.tickets.service import tell_vendor
 
@@ -38,12 +39,14 @@ def change_tags(
     *,
     add: Iterable[str] = (),
     remove: Iterable[str] = (),
-    user: User,
+    user: User | None,
     now: datetime,
+    who: str = BY_ITSELF,
 ) -> tuple[list[str], list[str]]:
     """Put tags to a conversation and take others away; which were put and taken away.
 
-    The vendor is told where it keeps tags. Raises: Invalid for a tag that is none, or too many.
+    The vendor is told where it keeps tags. `who` is what the thread says did it, where it was no user.
+    Raises: Invalid for a tag that is none, or too many.
     """
     wanted = {_checked(each) for each in add}
     unwanted = {_normal(each) for each in remove} - wanted
@@ -51,7 +54,8 @@ def change_tags(
     if len(conversation.tags) > MOST:
         raise Invalid(f"a conversation has {MOST} tags at most", field="tags")
     if added or removed:
-        add_activity(session, conversation, f"{user.name}: {told_tags(added, removed)}", user, now)
+        told = f"{user.name if user else who}: {told_tags(added, removed)}"
+        add_activity(session, conversation, told, user, now)
         tell_vendor(session, conversation, now)
     return added, removed
 
@@ -74,6 +78,8 @@ def put_tags(
         conversation.updated_at = now
         session.flush()
         session.expire(conversation, ["tag_rows"])
+    for name in added:
+        happened(session, conversation, "tag_added", now, tag=name)
     return added, removed
 
 

@@ -68,7 +68,7 @@ def _view(
         "attachments": [_file(each) for each in message.attachments],
         "analysis": _analysis(read, message.corrections) if read else None,
         "delivery": {"state": message.delivery, "detail": last.detail if last else "", "bounce_id": bounce_id}
-        if message.delivery and message.user_id
+        if message.delivery and message.idempotency_key
         else None,
     }
 

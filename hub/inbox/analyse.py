@@ -10,6 +10,7 @@ from sqlalchemy import or_, select
 from sqlalchemy.orm import Session
 
 from hub import log
+from hub.automations.happening import were_read
 from hub.clock import utcnow
 from hub.conversations.analysis import failed, to_row
 from hub.conversations.models import Conversation, Message
@@ -61,6 +62,7 @@ def analyse(hub: Hub) -> int:
         hear(session, done, now)
         ask_searches(session, done)
         place_read(session, done)
+        were_read(session, done, now)
     return len(claimed)
 
 

@@ -12,6 +12,7 @@ from sqlalchemy.exc import IntegrityError, OperationalError
 from sqlalchemy.orm import Session
 
 from connectors.base import Annotation, Author, Batch, Deleted, InboundMessage, Item, Rejected
+from hub.automations.happening import came_in, unheard
 from hub.channels.models import Channel
 from hub.conversations.attachments import to_rows, want_files, web_address
 from hub.conversations.clocks import message_came
@@ -92,7 +93,8 @@ def receive(
     result.duplicates = len(messages) - len(fresh)
     for start in range(0, len(fresh), 500):
         also = touched if start == 0 else ()
-        unmatched = _store(session, channel, fresh[start : start + 500], now, also, history)
+        with unheard(session, history):
+            unmatched = _store(session, channel, fresh[start : start + 500], now, also, history)
         result.rejected += unmatched
         result.stored += len(fresh[start : start + 500]) - unmatched
     # In one order, whichever of the two speaks of them.
@@ -226,6 +228,7 @@ def _store(
     ids = {**threads.answered, **{each.item.external_id: each.message.id for each in stored}}
     for each in stored:
         each.message.answers_id = _parent(each.item, ids)
+    active = active_policy(session)
     for each in stored:
         conversation, message = each.conversation, each.message
         newest = conversation.newest_message
@@ -235,11 +238,13 @@ def _store(
             conversation.newest_message = message
         conversation.last_message_at = max(conversation.last_message_at, message.sent_at)
         if each.counts:
+            is_first = not conversation.history
             message_came(session, conversation, message, now)
+            came_in(session, conversation, message, is_first, active, now)
     session.flush()
     # In the queue at once, by value alone; the mood refines the place when the model has read it.
     touched = {each.conversation.id: each.conversation for each in stored}
-    place(session, [touched[each] for each in sorted(touched)], active_policy(session), now)
+    place(session, [touched[each] for each in sorted(touched)], active, now)
     return unmatched
 
 

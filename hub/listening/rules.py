@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from sqlalchemy import or_, select
 from sqlalchemy.orm import Session
 
+from hub.automations.happening import came_in
 from hub.conversations.analysis import to_analysis
 from hub.conversations.attachments import want_files
 from hub.conversations.clocks import message_came
@@ -64,6 +65,7 @@ def hear(session: Session, read: Sequence[Message], now: datetime) -> None:
                 text=text_of(message),
                 known=customer.id in known,
                 customer_language=customer.language,
+                customer_name=customer.name,
             )
             said = Overheard(text_of(message), authors_of(message), facts)
             rule = decide(said, active.policy)
@@ -72,7 +74,9 @@ def hear(session: Session, read: Sequence[Message], now: datetime) -> None:
             conversation.listening = False
             want_files(session, conversation.id, now)
             add_activity(session, conversation, f"Overheard; somebody should answer: {rule.name}", None, now)
+        is_first = not conversation.history
         message_came(session, conversation, message, now)
+        came_in(session, conversation, message, is_first, active, now)
     became = [conversation for conversation in conversations.values() if not conversation.listening]
     if became:
         place(session, became, active, now)

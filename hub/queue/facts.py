@@ -92,6 +92,7 @@ def _facts(
         valence=felt,
         journey_stage=relation.stage(felt, now) if relation else None,
         customer_language=customer.language,
+        customer_name=customer.name,
         contacts=max(came.recent - began_lately, 0),
     )
 

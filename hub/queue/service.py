@@ -9,6 +9,7 @@ from sqlalchemy import ColumnElement, Select, func, insert, select
 from sqlalchemy.orm import Session, joinedload
 
 from hub.assignment.lanes import set_lanes
+from hub.automations.timing import set_timers
 from hub.clock import utcnow
 from hub.conversations.models import Conversation, Message, Promise
 from hub.conversations.promises import NOTHING, follow
@@ -90,6 +91,7 @@ def place(
         else:
             conversation.reply_by = None
     set_lanes(session, placed, active, now)
+    set_timers(session, conversations, active.policy, now)
     session.flush()
     if decided:
         session.execute(insert(Decision), decided)

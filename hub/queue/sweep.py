@@ -6,13 +6,14 @@ what there is.
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from datetime import datetime
 
-from sqlalchemy import Select, select, update
+from sqlalchemy import Row, Select, select, update
 from sqlalchemy.orm import Session
 
 from hub.assignment.absence import release_absent
+from hub.automations.happening import happened
 from hub.clock import utcnow
 from hub.conversations.models import Conversation, Promise
 from hub.conversations.service import set_status
@@ -73,12 +74,25 @@ def _mark_breached(session: Session, now: datetime) -> int:
         .returning(Promise.id, Promise.metric, Promise.conversation_id)
         .execution_options(synchronize_session=False)
     ).all()
+    _tell_of_broken(session, marked, now)
     # A resolution that is late gives its place to the answer that is owed.
     late = {row.conversation_id for row in marked if row.metric == "resolution_time"}
     if late:
         session.expire_all()
         _place(session, late, now)
     return len(marked)
+
+
+def _tell_of_broken(session: Session, marked: Sequence[Row[int, str, int]], now: datetime) -> None:
+    active = active_policy(session)
+    if not active.policy.automations_on("promise_broken"):
+        return
+    ids = {row.conversation_id for row in marked}
+    found = session.scalars(select(Conversation).where(Conversation.id.in_(ids))).all()
+    conversations = {conversation.id: conversation for conversation in found}
+    for row in marked:
+        conversation = conversations[row.conversation_id]
+        happened(session, conversation, "promise_broken", now, promise=row.metric, active=active)
 
 
 def _ask_for_updates(session: Session, now: datetime) -> int:

@@ -21,15 +21,16 @@ router = APIRouter(tags=["warnings"])
 
 class WarningOut(BaseModel):
     """What the token's user was warned of; `step` as the policy writes it, `due_at` as of then. `outcome` is
-    how the promise stands now."""
+    how the promise stands now. What an automation told them is of no promise: `step` is its name."""
 
     id: int
     conversation_id: int
     customer: str
-    metric: str
+    metric: str | None
     step: str
-    due_at: datetime
-    outcome: str
+    automation: bool
+    due_at: datetime | None
+    outcome: str | None
     created_at: datetime
     read_at: datetime | None
 
@@ -68,8 +69,9 @@ def get_warnings(
                 customer=each.conversation.customer.name,
                 metric=each.metric,
                 step=each.step,
+                automation=each.run_id is not None,
                 due_at=each.due_at,
-                outcome=standing(each.promise, policy, now).outcome,
+                outcome=standing(each.promise, policy, now).outcome if each.promise else None,
                 created_at=each.created_at,
                 read_at=each.read_at,
             )

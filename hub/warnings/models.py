@@ -14,7 +14,8 @@ from hub.database import Base, UtcDateTime
 class PromiseWarning(Base):
     """What one person was told of one promise, at a step of the policy's `warnings`; never twice.
 
-    `metric` and `due_at` are the promise's as of then.
+    `metric` and `due_at` are the promise's as of then. What an automation told them is of no promise: it has
+    `run_id`, and the automation's name is the `step`.
     """
 
     __tablename__ = "warnings"
@@ -30,16 +31,19 @@ class PromiseWarning(Base):
     )
 
     id: Mapped[int] = mapped_column(primary_key=True)
-    promise_id: Mapped[int] = mapped_column(ForeignKey("promises.id", ondelete="CASCADE"))
+    promise_id: Mapped[int | None] = mapped_column(ForeignKey("promises.id", ondelete="CASCADE"))
+    run_id: Mapped[int | None] = mapped_column(
+        ForeignKey("automation_runs.id", ondelete="CASCADE"), index=True
+    )
     conversation_id: Mapped[int] = mapped_column(
         ForeignKey("conversations.id", ondelete="CASCADE"), index=True
     )
     user_id: Mapped[int] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"))
     step: Mapped[str] = mapped_column(String(40))
-    metric: Mapped[str] = mapped_column(String(20))
-    due_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    metric: Mapped[str | None] = mapped_column(String(20))
+    due_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     created_at: Mapped[datetime] = mapped_column(UtcDateTime)
     read_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
 
     conversation: Mapped[Conversation] = relationship()
-    promise: Mapped[Promise] = relationship()
+    promise: Mapped[Promise | None] = relationship()

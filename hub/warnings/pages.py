@@ -8,6 +8,7 @@ from urllib.parse import urlencode
 from fastapi import APIRouter, Query, Request, Response
 
 from hub.clock import utcnow
+from hub.conversations.models import Promise
 from hub.conversations.promises import standing
 from hub.errors import NotFound
 from hub.http import PageUser, RowId, SessionDep
@@ -33,19 +34,24 @@ def warnings_page(
     found = list_warnings(session, user, cursor=cursor, limit=limit)
 
     def view(row: PromiseWarning) -> dict[str, Any]:
-        settled = standing(row.promise, policy, now)
         return {
             "id": row.id,
             "customer": row.conversation.customer,
             "channel": row.conversation.channel,
-            "metric": row.metric,
             "step": row.step,
-            "due_at": row.promise.due_at,
-            "outcome": "over" if row.promise.cancelled_at and not settled.breached_at else settled.outcome,
-            "late_by_seconds": settled.late_by_seconds,
-            "answered": not row.promise.is_open,
+            "promise": of_promise(row.promise) if row.promise else None,
             "created_at": row.created_at,
             "unread": row.read_at is None,
+        }
+
+    def of_promise(promise: Promise) -> dict[str, Any]:
+        settled = standing(promise, policy, now)
+        return {
+            "metric": promise.metric,
+            "due_at": promise.due_at,
+            "outcome": "over" if promise.cancelled_at and not settled.breached_at else settled.outcome,
+            "late_by_seconds": settled.late_by_seconds,
+            "answered": not promise.is_open,
         }
 
     return page(

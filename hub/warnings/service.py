@@ -9,6 +9,7 @@ from sqlalchemy import Select, select, update
 from sqlalchemy.orm import Session
 
 from hub.accounts.models import User
+from hub.automations.models import AutomationRun
 from hub.clock import utcnow
 from hub.conversations.models import Conversation, Promise
 from hub.conversations.promises import warnings_of
@@ -55,7 +56,7 @@ def give_warnings(session: Session, now: datetime) -> int:
         .where(Promise.conversation_id.in_([each.id for each in held]))
         .execution_options(populate_existing=True)
     ).all()
-    people = session.scalars(select(User).where(User.disabled_at.is_(None)).order_by(User.id)).all()
+    people = _people(session)
     for promise in promises:
         _give(session, promise, policy, people, now)
     return len(promises)
@@ -80,12 +81,12 @@ def _give(session: Session, promise: Promise, policy: Policy, people: Sequence[U
         return
     promise.warned = [*promise.warned, *(step.at for step in due)]
     conversation = promise.conversation
-    for user_id in _whom(due[-1].to, conversation, people):
+    for user in _whom(due[-1].to, conversation, people):
         session.add(
             PromiseWarning(
                 promise_id=promise.id,
                 conversation_id=conversation.id,
-                user_id=user_id,
+                user_id=user.id,
                 step=due[-1].at,
                 metric=promise.metric,
                 due_at=promise.due_at,
@@ -96,16 +97,39 @@ def _give(session: Session, promise: Promise, policy: Policy, people: Sequence[U
     conversation.updated_at = now
 
 
-def _whom(to: Sequence[Recipient], conversation: Conversation, people: Sequence[User]) -> list[int]:
+def tell_people(
+    session: Session, conversation: Conversation, to: Sequence[Recipient], run: AutomationRun, now: datetime
+) -> list[User]:
+    """Have people told, beside the warnings, that an automation ran; who they are."""
+    people = _whom(to, conversation, _people(session))
+    for user in people:
+        session.add(
+            PromiseWarning(
+                conversation_id=conversation.id,
+                run_id=run.id,
+                user_id=user.id,
+                step=run.automation,
+                created_at=now,
+            )
+        )
+    conversation.updated_at = now
+    return people
+
+
+def _people(session: Session) -> Sequence[User]:
+    return session.scalars(select(User).where(User.disabled_at.is_(None)).order_by(User.id)).all()
+
+
+def _whom(to: Sequence[Recipient], conversation: Conversation, people: Sequence[User]) -> list[User]:
     """Who is told; the managers where that would be nobody, and the administrators where there are none."""
     team = conversation.sent_to_team or needs_of_lane(conversation.lane).team
-    found = {
-        user.id
+    found = [
+        user
         for user in people
         if ("assignee" in to and user.id == conversation.owner_id)
         or ("team" in to and team is not None and team in user.teams)
         or ("manager" in to and user.role == "manager")
-    }
+    ]
     for role in ("manager", "admin"):
-        found = found or {user.id for user in people if user.role == role}
-    return sorted(found)
+        found = found or [user for user in people if user.role == role]
+    return found

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from hub.assignment.pushing import assign_waiting
+from hub.automations.service import automate
 from hub.channels.backfilling import backfill
 from hub.channels.fetching import fetch
 from hub.channels.media import fetch_media
@@ -54,6 +55,7 @@ JOBS: dict[str, Job] = {
     "tell": Job(tell, every_seconds=5),
     "replace": Job(replace_stale, every_seconds=10),
     "plan": Job(plan_queue, every_seconds=5, gap_seconds=1),
+    "automate": Job(automate, every_seconds=2),
     "assign": Job(assign_waiting, every_seconds=2),
     "sweep": Job(sweep, every_seconds=10),
     "warn": Job(warn, every_seconds=5),

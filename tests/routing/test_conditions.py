@@ -13,7 +13,7 @@ from pydantic import BaseModel
 
 from routing.conditions import Condition, ConditionError, Known
 from routing.facts import ABSENT, FACTS, FactType, facts_table
-from routing.types import Facts
+from routing.types import Facts, Happened
 from sentiment.types import Analysis, Emotion, Intent, Sentiment, TaughtIntent
 
 GUIDE = Path(__file__).parents[2] / "docs" / "policy.md"
@@ -50,6 +50,8 @@ ALL = Facts(
     journey_stage="loyal",
     customer_language="de",
     contacts=2,
+    customer_name="Ann",
+    event=Happened("tag_added", before="new", tag="vip", promise="first_reply_time"),
 )
 NOTHING = Facts("shop-mail", "mail", "first_reply_time")
 

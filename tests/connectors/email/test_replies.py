@@ -71,6 +71,13 @@ def test_a_reply_is_a_mail_like_any_other() -> None:
     assert sink.envelopes == [(ADDRESS, ["mara@example.com"])]
 
 
+def test_what_no_person_wrote_says_so() -> None:
+    with running_sink() as sink:
+        for each in (REPLY, replace(REPLY, idempotency_key="automatic-1", automatic=True)):
+            sink.connector().send(each)
+    assert [found["Auto-Submitted"] for found in sink.taken] == [None, "auto-replied"]
+
+
 def test_every_try_has_the_same_id_and_every_reply_its_own() -> None:
     with running_sink() as sink:
         connector = sink.connector()

@@ -1,0 +1,1 @@
+"""What happens by itself, as the policy's `automations` say."""
