@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from routing.facts import sure_intents, sure_language, sure_sentiment
-from routing.matching import Post, Reading, Test, compile_query
+from routing.matching import Post, QuerySet
 from routing.policy import ListeningRule, Policy
 from routing.query import parse_query
 from routing.targets import known_of
@@ -27,14 +27,15 @@ class Overheard:
 
 def decide(overheard: Overheard, policy: Policy) -> ListeningRule | None:
     """The first rule that matches; None where none does, and the message is only counted."""
-    threshold = policy.weights.confidence_threshold
     facts = overheard.facts
+    queries = _asked_together(tuple(rule.query for rule in policy.listening))
+    found: set[int] = set()
+    if queries is not None:
+        threshold = policy.weights.confidence_threshold
+        found.update(queries.matches(post_of(overheard.text, overheard.authors, facts, threshold)))
     known = known_of(facts, policy)
-    reading = Reading(post_of(overheard.text, overheard.authors, facts, threshold))
-    for rule in policy.listening:
-        if (rule.when is None or rule.when.holds(known)) and (
-            rule.query is None or _test(rule.query)(reading)
-        ):
+    for place, rule in enumerate(policy.listening):
+        if (rule.query is None or place in found) and (rule.when is None or rule.when.holds(known)):
             return rule
     return None
 
@@ -52,6 +53,8 @@ def post_of(text: str, authors: tuple[str, ...], facts: Facts, threshold: float)
     )
 
 
-@lru_cache(maxsize=1000)
-def _test(query: str) -> Test:
-    return compile_query(parse_query(query))
+@lru_cache(maxsize=16)
+def _asked_together(queries: tuple[str | None, ...]) -> QuerySet[int] | None:
+    """The queries by the places of their rules, to be asked of a post at once; None where there are none."""
+    asked = {place: parse_query(query) for place, query in enumerate(queries) if query is not None}
+    return QuerySet(asked) if asked else None

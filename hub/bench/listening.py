@@ -5,12 +5,16 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 from random import Random
+from typing import cast
 
 from hub.bench.figures import Figure, at_least
+from routing.listening import Overheard, decide
 from routing.matching import Post, QuerySet, Reading, compile_query
+from routing.policy import DEFAULT_POLICY, ListeningRule, read_policy
 from routing.query import Query, parse_query
+from routing.types import Facts
 from sentiment.examples import invented
-from sentiment.types import SENTIMENTS
+from sentiment.types import SENTIMENTS, Analysis, Sentiment, SentimentLabel
 
 AREA = "listening"
 ROUNDS = 3
@@ -81,6 +85,19 @@ def posts(count: int) -> list[Post]:
     ]
 
 
+def _overheard(post: Post) -> Overheard:
+    """The same post as the rules of a policy are asked of it."""
+    read = Analysis(
+        model="",
+        language=post.language,
+        language_confidence=1.0,
+        sentiment=Sentiment(cast("SentimentLabel | None", post.sentiment), 1.0, {}),
+        intents=(),
+    )
+    facts = Facts(post.channel, "social", "first_reply_time", followers=post.followers, analysis=read)
+    return Overheard(post.text, post.authors, facts)
+
+
 def bench_listening(count: int, progress: Callable[[str], None]) -> Iterator[Figure]:
     """Hold `count` posts against a hundred queries, in one thread; the median of three rounds."""
     progress(f"{AREA}: {count:,} posts against 100 queries")
@@ -100,8 +117,18 @@ def bench_listening(count: int, progress: Callable[[str], None]) -> Iterator[Fig
             test(reading)
     alone = time.process_time() - began
     rate = count / sorted(taken)[ROUNDS // 2]
+    policy = read_policy(DEFAULT_POLICY)
+    rules = [ListeningRule(name=f"Rule {n}", query=text, then="conversation") for n, text in enumerate(asked)]
+    policy = policy.model_copy(update={"listening": (*policy.listening, *rules)})
+    heard = [_overheard(post) for post in one_by_one]
+    decide(heard[0], policy)  # reads the queries, once
+    began = time.process_time()
+    for each in heard:
+        decide(each, policy)
+    decided = len(heard) / (time.process_time() - began)
     yield Figure(AREA, "queries", len(asked), "")
     yield Figure(AREA, "words in a post, mean", sum(len(post.text.split()) for post in said) / count, "")
     yield Figure(AREA, "matches of a post, mean", found / count, "")
     yield at_least(AREA, "posts against all queries, one core", rate, "posts/s", 5000)
+    yield at_least(AREA, "the policy's rules with a hundred more", decided, "posts/s", 5000)
     yield Figure(AREA, "the same, every query tested", len(one_by_one) / alone, "posts/s")
