@@ -29,6 +29,8 @@ DIDS = {"mara.example.com": "did:plc:mara"}
         ("a\r\nb", 3),
         ("\u0301a", 2),  # nothing stands before the accent
         ("ส้ม", 2),
+        ("क्षत्रिय", 3),  # conjuncts: kṣa, tri, ya (UAX #29, GB9c)
+        ("സ്ത്രീ", 1),
     ],
 )
 def test_counts_characters_as_people_see_them(text: str, count: int) -> None:
