@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import atexit
 import time
-from threading import Condition, Thread
+from threading import Condition, Thread, main_thread
 
 from celery import Celery
 from kombu.entity import Exchange, Queue
@@ -81,7 +81,8 @@ class Nudger:
                 # The beat sends with `retry`: without it, it keeps a connection to RabbitMQ that was lost.
                 self._app.send_task(TASK, args=[job], retry=False)
             except Exception as error:
-                if not self._away:
+                # When the process ends, nothing can be sent any more; that says nothing of the broker.
+                if not self._away and main_thread().is_alive():
                     logger.warning("broker_away", error=type(error).__name__)
                 self._away = True
                 return left

@@ -75,6 +75,7 @@ class ChannelOut(BaseModel):
     unknown: int
     rejects: int
     waiting: int
+    refused: int
     fetched_at: datetime | None
     next_try_at: datetime | None
     streaming: bool | None
@@ -223,6 +224,7 @@ def to_item(each: ChannelHealth) -> ChannelOut:
         unknown=each.unknown,
         rejects=each.rejects,
         waiting=each.waiting,
+        refused=each.refused,
         fetched_at=each.fetched_at,
         next_try_at=each.next_try_at,
         streaming=each.streaming,

@@ -66,6 +66,10 @@ def _gauges(channels: Sequence[ChannelHealth]) -> Iterator[tuple[str, str, list[
         ),
         "hub_channel_unread": ("Pushed requests that are not read yet.", lambda each: float(each.unread)),
         "hub_channel_rejects": ("Records that could not be read.", lambda each: float(each.rejects)),
+        "hub_channel_refused": (
+            "Tickets whose change the vendor refused, which wait for somebody.",
+            lambda each: float(each.refused),
+        ),
         "hub_channel_waiting": ("Conversations that wait.", lambda each: float(each.waiting)),
         "hub_channel_backfill_stored": (
             "Messages stored by the back-fill that goes on.",

@@ -109,6 +109,8 @@ def _view(each: ChannelHealth) -> dict[str, Any]:
         "unknown": each.unknown,
         "rejects": each.rejects,
         "waiting": each.waiting,
+        "refused": each.refused,
+        "refused_id": each.refused_id,
         "replies": each.replies,
         "fetched_at": each.fetched_at,
         "next_try_at": each.next_try_at,

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Literal
 
-from sqlalchemy import Select, func, literal, select, union
+from sqlalchemy import Select, and_, func, literal, select, union
 from sqlalchemy.orm import Session
 
 from connectors.base import Connector
@@ -18,6 +18,7 @@ from hub.channels.service import open_connector
 from hub.conversations.models import Conversation, Message
 from hub.errors import HubError, NotFound
 from hub.inbox.models import Receipt, Reject
+from hub.tickets.models import Ticket
 
 DAY = timedelta(hours=24)
 Health = Literal["ok", "failing", "sign_in", "off"]
@@ -33,7 +34,9 @@ class ChannelHealth:
     serve, `off` while it is paused; `detail` says which. `feeds` are how its messages are got, by mode,
     `backfill` the history that was asked for last,
     `backfills` whether there is any to be had. Counts: messages that came in 24 hours, requests kept but
-    not read yet, replies by what became of them, rejects, and conversations that wait for an answer.
+    not read yet, replies by what became of them, rejects, conversations that wait for an answer, and tickets
+    whose change the vendor refused, of which `refused_id` is a conversation. `streaming` is whether its line
+    is open; None where it has none.
     """
 
     channel: Channel
@@ -47,6 +50,9 @@ class ChannelHealth:
     unknown: int
     rejects: int
     waiting: int
+    refused: int
+    refused_id: int | None
+    streaming: bool | None
     feeds: Mapping[str, Feed]
     backfill: Backfill | None
     backfills: bool
@@ -62,12 +68,6 @@ class ChannelHealth:
         """When it is fetched next; None where it is paused, being fetched, or not fetched at all."""
         feed = self.feeds.get("fetch")
         return feed.due_at if feed and self.channel.paused_at is None and feed.lease is None else None
-
-    @property
-    def streaming(self) -> bool | None:
-        """Whether its line is open; None where it has none."""
-        feed = self.feeds.get("stream")
-        return feed.opened_at is not None if feed else None
 
 
 def list_channels(session: Session, now: datetime) -> list[ChannelHealth]:
@@ -94,6 +94,7 @@ def list_channels(session: Session, now: datetime) -> list[ChannelHealth]:
         Conversation.channel_id,
     )
     replies = _replies(session)
+    refused = _refused(session)
     feeds = _feeds(session)
     backfills = _backfills(session)
     shown = []
@@ -110,6 +111,9 @@ def list_channels(session: Session, now: datetime) -> list[ChannelHealth]:
             unknown=replies.get((channel.id, "unknown"), 0),
             rejects=rejects.get(channel.id, 0),
             waiting=waiting.get(channel.id, 0),
+            refused=refused.get(channel.id, (0, None))[0],
+            refused_id=refused.get(channel.id, (0, None))[1],
+            streaming=_streaming(feeds[channel.id].get("stream"), now),
             feeds=feeds[channel.id],
             backfill=backfills.get(channel.id),
             backfills=connector is not None and connector.backfills,
@@ -181,6 +185,27 @@ def _feeds(session: Session) -> dict[int, dict[str, Feed]]:
     for feed in session.scalars(select(Feed).order_by(Feed.mode)):
         found[feed.channel_id][feed.mode] = feed
     return found
+
+
+def _streaming(feed: Feed | None, now: datetime) -> bool | None:
+    if feed is None:
+        return None
+    # Whoever died holding the line has not said that it is open no more.
+    return feed.opened_at is not None and feed.leased_until is not None and feed.leased_until > now
+
+
+def _refused(session: Session) -> dict[int, tuple[int, int | None]]:
+    """How many tickets of a channel have a change that its vendor refused, and a conversation of one."""
+    rows = session.execute(
+        select(Ticket.channel_id, func.count(Ticket.id.distinct()), func.min(Conversation.id))
+        .outerjoin(
+            Conversation,
+            and_(Conversation.channel_id == Ticket.channel_id, Conversation.thread_key == Ticket.thread_key),
+        )
+        .where(Ticket.trouble == "refused")
+        .group_by(Ticket.channel_id)
+    )
+    return {channel_id: (count, first) for channel_id, count, first in rows}
 
 
 def _backfills(session: Session) -> dict[int, Backfill]:

@@ -5,9 +5,13 @@ from __future__ import annotations
 import json
 import time
 from base64 import b64decode
+from threading import Thread, main_thread
 
+import pytest
 from redis import Redis
+from structlog.testing import capture_logs
 
+from hub import broker
 from hub.broker import QUEUE, Nudger
 from hub.settings import Settings
 from tests.servers import redis_server, wait_until
@@ -34,6 +38,22 @@ def test_a_nudge_waits_for_a_broker_that_is_away_and_nobody_waits_for_it() -> No
         assert time.perf_counter() - began < 0.5
         server.start()
         wait_until(lambda: "deliver" in _sent(server.url()), what="the nudge that waited")
+
+
+@pytest.mark.parametrize(("ending", "said"), [(False, 1), (True, 0)])
+def test_a_process_that_ends_says_nothing_of_the_broker(
+    monkeypatch: pytest.MonkeyPatch, ending: bool, said: int
+) -> None:
+    class Ended:
+        def send_task(self, *args: object, **options: object) -> None:
+            raise RuntimeError("cannot schedule new futures after interpreter shutdown")
+
+    nudger = Nudger(Settings(broker_url="redis://127.0.0.1:1"))
+    monkeypatch.setattr(nudger, "_app", Ended())
+    monkeypatch.setattr(broker, "main_thread", lambda: Thread() if ending else main_thread())
+    with capture_logs() as logs:
+        assert nudger._send({"plan"}) == {"plan"}
+    assert len(logs) == said
 
 
 def _sent(url: str) -> list[str]:

@@ -14,6 +14,7 @@ from hub.channels import streaming
 from hub.channels.fetching import STREAMING_POLL_SECONDS, fetch, poll_seconds
 from hub.channels.leases import claim
 from hub.channels.models import Channel, Feed
+from hub.channels.queries import list_channels
 from hub.channels.service import find_channel, set_paused
 from hub.channels.streaming import LEASE_SECONDS, Streams
 from hub.clock import utcnow
@@ -123,7 +124,10 @@ def test_a_line_whose_holder_died_counts_as_open_no_more(
         held.opened_at = utcnow()
         assert poll_seconds(session, line, utcnow()) == STREAMING_POLL_SECONDS
         session.flush()
-        assert poll_seconds(session, line, utcnow() + timedelta(seconds=LEASE_SECONDS)) == 60
+        later = utcnow() + timedelta(seconds=LEASE_SECONDS)
+        assert poll_seconds(session, line, later) == 60
+        assert [each.streaming for each in list_channels(session, utcnow())] == [True]
+        assert [each.streaming for each in list_channels(session, later)] == [False]
 
 
 def test_a_lost_line_is_opened_again(

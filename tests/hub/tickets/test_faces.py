@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from fastapi.testclient import TestClient
 
+from hub.channels.metrics import exposition
 from hub.conversations.models import Conversation
 from hub.tickets.telling import tell
 from tests.hub.tickets.conftest import Desk
@@ -21,6 +22,9 @@ def refused(desk: Desk) -> str:
 
 def test_programs_see_it_and_decide(desk: Desk, api: TestClient) -> None:
     path = refused(desk)
+    assert api.get("channels").json()["items"][0]["refused"] == 1
+    with desk.hub.database.reading() as session:
+        assert 'hub_channel_refused{channel="helpdesk"} 1' in exposition(session, desk.clock.now)
     ticket = api.get(path).json()["ticket"]
     assert (ticket["status"], ticket["tags"], ticket["trouble"]) == ("open", ["parcel"], "refused")
     assert "Reason is missing" in ticket["error"]
@@ -36,6 +40,8 @@ def test_people_see_it_and_decide(desk: Desk, agent: TestClient) -> None:
     shown = agent.get(path).text
     assert "helpdesk does not take the change" in shown
     assert "Reason is missing" in shown
+    channels = " ".join(agent.get("/channels").text.split())
+    assert f'Ticket changes refused</dt><dd><a class="link" href="{path}">1</a>' in channels
     agent.post(f"{path}/ticket/try-again")
     desk.account.answers = [(503, {}, b"{}")]
     tell(desk.hub)
