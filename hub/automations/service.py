@@ -33,7 +33,7 @@ from routing.automations import RUNS_WITHIN, applies, refusal, since_when, timer
 from routing.conditions import Known
 from routing.policy_fields import write_duration
 from routing.targets import known_of
-from routing.types import EventKind, Happened, Metric
+from routing.types import EventKind, Facts, Happened, Metric
 
 logger = log.get(__name__)
 # Conversations a transaction: SQLite has one writer, who should not keep the others waiting for long.
@@ -78,6 +78,8 @@ def _take_events(session: Session, active: ActivePolicy, now: datetime) -> int:
         .where(AutomationEvent.conversation_id.in_(held.keys()))
         .order_by(AutomationEvent.id)
     ).all()
+    # Those of one batch are read together, and each again only once something was done in it.
+    facts = facts_of(session, list(held.values()), active.policy, now)
     for row in collapsed(rows):
         conversation = held[row.conversation_id]
         if conversation.merged_into_id is None:
@@ -85,7 +87,9 @@ def _take_events(session: Session, active: ActivePolicy, now: datetime) -> int:
                 cast("EventKind", row.kind), row.before, row.tag, cast("Metric | None", row.promise)
             )
             occasion = Occasion(event=event, chain=tuple(row.chain))
-            ask(session, conversation, active.policy.automations_on(event.kind), occasion, active, now)
+            listening, known = active.policy.automations_on(event.kind), facts.get(conversation.id)
+            if ask(session, conversation, listening, occasion, active, now, known):
+                facts.pop(conversation.id, None)
     for row in rows:
         session.delete(row)
     session.flush()
@@ -143,10 +147,11 @@ def ask(
     occasion: Occasion,
     active: ActivePolicy,
     now: datetime,
+    facts: Facts | None = None,
 ) -> list[AutomationRun]:
     """Ask these automations, in their order, and run those that apply; the runs, refused ones included.
 
-    Each is asked of the conversation as those before it left it, which is locked.
+    Each is asked of the conversation as those before it left it, which is locked; `facts` are those of now.
     """
     runs: list[AutomationRun] = []
     known: Known | None = None
@@ -154,11 +159,13 @@ def ask(
         # Another may have closed it, and what has been so may be so no more.
         if occasion.event is None and not _still(automation, conversation, occasion):
             continue
-        known = known or _known(session, conversation, occasion, active, now)
+        if known is None:
+            facts = facts or facts_of(session, [conversation], active.policy, now)[conversation.id]
+            known = known_of(replace(facts, event=occasion.event), active.policy)
         if not applies(automation, known, occasion.chain):
             continue
         runs.append(_run(session, conversation, automation, occasion, active, known, now))
-        known = None
+        known = facts = None
     return runs
 
 
@@ -222,13 +229,6 @@ def _still(
     if automation.since is None:
         return False
     return since_when(automation.since, state_of(conversation), conversation.created_at) == occasion.since
-
-
-def _known(
-    session: Session, conversation: Conversation, occasion: Occasion, active: ActivePolicy, now: datetime
-) -> Known:
-    facts = facts_of(session, [conversation], active.policy, now)[conversation.id]
-    return known_of(replace(facts, event=occasion.event), active.policy)
 
 
 def _lately(session: Session, conversation: Conversation, now: datetime) -> int:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
 from functools import partial
+from importlib.resources import files
 from random import Random
 from threading import Event, Thread
 
@@ -30,7 +31,7 @@ from hub.demo.story import Story, Turn, live, story
 from hub.demo.story import Thread as StoryThread
 from hub.inbox.ingest import analyse_all
 from hub.inbox.service import receive
-from hub.policies.service import active_policy
+from hub.policies.service import activate, active_policy, active_since
 from hub.queue.queries import count_waiting
 from hub.runtime import Hub
 
@@ -69,6 +70,8 @@ def load_demo(hub: Hub, progress: Progress = lambda step, done, total: None) -> 
         with hub.database.session() as session:
             _relive(session, thread, channels[thread.channel], now)
         progress("conversations", done, len(told.threads))
+    with hub.database.session() as session:
+        _automate(session, now)
     with hub.database.reading() as session:
         total = session.scalar(
             select(func.count()).where(Message.analysed_at.is_(None), Message.direction == "incoming")
@@ -165,6 +168,14 @@ def _work(email: str, rng: Random, session: Session) -> None:
         language or conversation.customer.language or "en", conversation.customer.name, user.name, rng
     )
     service.reply(session, conversation, user=user, text=text, now=now)
+
+
+def _automate(session: Session, now: datetime) -> None:
+    """Add the demo's automations to the policy, unless it is one that somebody gave: from now on they run."""
+    ruling = active_since(session)
+    if ruling.origin == "built-in":
+        written = files("hub.demo").joinpath("brand", "automations.yaml").read_text(encoding="utf-8")
+        activate(session, ruling.version.source + written, now)
 
 
 def _add_channels(session: Session, hub: Hub, now: datetime) -> dict[str, int]:

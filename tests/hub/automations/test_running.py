@@ -85,7 +85,8 @@ def test_what_happens_in_the_hub_is_an_event(session: Session, kind: str, detail
 def test_what_nobody_wrote_to_us_now_is_no_event(session: Session, how: str) -> None:
     rules(session, "\n  - {name: A, on: [conversation_opened, message_received], do: [{tag: [x]}]}\n")
     channel = factories.channel(session)
-    fields: dict[str, Any] = {"overheard": {"addressed": False}, "bounce": {"nature": "bounce"}}.get(how, {})
+    kinds: dict[str, dict[str, Any]] = {"overheard": {"addressed": False}, "bounce": {"nature": "bounce"}}
+    fields = kinds.get(how, {})
     batch = Batch((factories.inbound("Hello", **fields),))
     receive(session, channel.id, batch, NOW, history=how == "history")
     assert session.scalar(select(func.count(AutomationEvent.id))) == 0
