@@ -24,7 +24,7 @@ from hub.policies.models import PolicyActivation, PolicyVersion
 from hub.queue.models import Decision, PlanSummary
 from hub.staffing.models import Foresight
 from hub.tickets.models import Ticket
-from hub.warnings.models import PromiseWarning
+from hub.warnings.models import PromiseWarning, WarningMail
 
 __all__ = [
     "AnalysisRow",
@@ -66,4 +66,5 @@ __all__ = [
     "TaughtIntentRow",
     "Ticket",
     "User",
+    "WarningMail",
 ]

@@ -6,9 +6,10 @@ import os
 import secrets
 from functools import cached_property
 from pathlib import Path
-from typing import Literal
+from typing import Literal, Self
+from urllib.parse import urlsplit
 
-from pydantic import Field, SecretStr
+from pydantic import Field, SecretStr, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from sentiment.types import Precision
@@ -17,7 +18,9 @@ from sentiment.types import Precision
 class Settings(BaseSettings):
     """The defaults run everything in one process on one SQLite file under `home`; nothing needs to be set."""
 
-    model_config = SettingsConfigDict(env_prefix="HUB_", env_file=".env", extra="ignore", frozen=True)
+    model_config = SettingsConfigDict(
+        env_prefix="HUB_", env_file=".env", extra="ignore", frozen=True, hide_input_in_errors=True
+    )
 
     brand: str = Field("cem-hub", description="The brand's name, as the pages show it.")
     home: Path = Field(
@@ -76,8 +79,24 @@ class Settings(BaseSettings):
         ge=1_000,
         description="The largest attachment kept, and the most that all files of one reply may have.",
     )
+    smtp_url: SecretStr | None = Field(
+        None,
+        description="Where mails to colleagues leave, so far warnings: `smtps://user:password@host` (TLS), "
+        "`smtp://…` (STARTTLS), `smtp+plain://host:25` (inside a trusted network); empty: none are sent.",
+    )
+    mail_from: str = Field("", description="The address that mails to colleagues come from.")
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="How much is logged.")
     log_json: bool = Field(False, description="Log lines as JSON instead of text.")
+
+    @model_validator(mode="after")
+    def _mails_leave_from_somewhere(self) -> Self:
+        if self.smtp_url is not None and self.smtp_url.get_secret_value():
+            url = urlsplit(self.smtp_url.get_secret_value())
+            if url.scheme not in ("smtps", "smtp", "smtp+plain") or not url.hostname:
+                raise ValueError("smtp_url is smtps://host, smtp://host or smtp+plain://host")
+            if "@" not in self.mail_from:
+                raise ValueError("to send mails, mail_from is needed: the address that they come from")
+        return self
 
     @property
     def resolved_database_url(self) -> str:

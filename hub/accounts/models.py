@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Literal, get_args
 
-from sqlalchemy import CheckConstraint, ForeignKey, String
+from sqlalchemy import CheckConstraint, ForeignKey, String, true
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from hub.database import Base, JsonColumn, UtcDateTime
@@ -18,7 +18,8 @@ class User(Base):
     """Somebody who signs in. On duty while seen lately and not away.
 
     `teams` and `skills` (each with a level, 1 to 5) are names of the policy; `capacity` is theirs instead of
-    the policy's, in units. `away_since` is when they went away, while `away`.
+    the policy's, in units. `away_since` is when they went away, while `away`. `warning_mails`: they want
+    warnings by mail too. `time_zone` is their browser's, when they signed in last.
     """
 
     __tablename__ = "users"
@@ -37,6 +38,8 @@ class User(Base):
     teams: Mapped[list[str]] = mapped_column(JsonColumn, default=list, server_default="[]")
     skills: Mapped[dict[str, int]] = mapped_column(JsonColumn, default=dict, server_default="{}")
     capacity: Mapped[int | None]
+    warning_mails: Mapped[bool] = mapped_column(default=True, server_default=true())
+    time_zone: Mapped[str | None] = mapped_column(String(64))
 
 
 class ApiToken(Base):

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from typing import Annotated
+from urllib.parse import unquote
 
 from fastapi import APIRouter, Form, Request, Response
 
-from hub.accounts.service import heartbeat, set_away, sign_in
+from hub.accounts.service import heartbeat, keep_zone, set_away, sign_in
 from hub.assignment.service import go_away
 from hub.clock import utcnow
 from hub.errors import Unauthorized
@@ -46,6 +47,7 @@ def do_sign_in(
     with hub.database.session() as session:
         heartbeat(session, user.id, utcnow())
         set_away(session, user.id, False, utcnow())
+        keep_zone(session, user.id, unquote(request.cookies.get("zone", "")))
     request.session.clear()
     request.session["user_id"] = user.id
     return go(local_path(next))

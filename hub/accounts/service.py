@@ -6,6 +6,7 @@ import secrets
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 from hashlib import sha256
+from zoneinfo import ZoneInfo
 
 from argon2 import PasswordHasher
 from argon2.exceptions import VerificationError
@@ -131,6 +132,20 @@ def heartbeat(session: Session, user_id: int, now: datetime) -> None:
         session.execute(here)
         # They come back, and may be given something.
         nudge(session, "assign")
+
+
+def choose_mails(user: User, wanted: bool) -> None:
+    """Whether they want warnings by mail too."""
+    user.warning_mails = wanted
+
+
+def keep_zone(session: Session, user_id: int, zone: str) -> None:
+    """Remember the time zone of their browser; one that nobody knows is left."""
+    try:
+        known = ZoneInfo(zone).key
+    except (KeyError, ValueError, OSError):
+        return
+    session.execute(update(User).where(User.id == user_id).values(time_zone=known))
 
 
 def set_away(session: Session, user_id: int, away: bool, now: datetime) -> None:

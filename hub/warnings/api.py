@@ -8,6 +8,7 @@ from typing import Annotated
 from fastapi import APIRouter, Query
 from pydantic import BaseModel, Field
 
+from hub.accounts.service import choose_mails
 from hub.clock import utcnow
 from hub.conversations.promises import standing
 from hub.http import ApiUser, SessionDep
@@ -21,7 +22,9 @@ router = APIRouter(tags=["warnings"])
 
 class WarningOut(BaseModel):
     """What the token's user was warned of; `step` as the policy writes it, `due_at` as of then. `outcome` is
-    how the promise stands now. What an automation told them is of no promise: `step` is its name."""
+    how the promise stands now. What an automation told them is of no promise: `step` is its name.
+    `mail` is pending, sending, sent, failed, unknown or dropped (it was over, or read); null where
+    none was wanted."""
 
     id: int
     conversation_id: int
@@ -33,6 +36,7 @@ class WarningOut(BaseModel):
     outcome: str | None
     created_at: datetime
     read_at: datetime | None
+    mail: str | None
 
 
 class WarningPage(BaseModel):
@@ -44,6 +48,12 @@ class ReadIn(BaseModel):
     """Which to mark as read; all where it is left out."""
 
     ids: Annotated[list[Annotated[int, Field(ge=1, le=LARGEST)]], Field(max_length=1000)] | None = None
+
+
+class MailsIn(BaseModel):
+    """Whether you want warnings by mail too, where the hub sends any."""
+
+    wanted: bool
 
 
 class ReadOut(BaseModel):
@@ -74,6 +84,7 @@ def get_warnings(
                 outcome=standing(each.promise, policy, now).outcome if each.promise else None,
                 created_at=each.created_at,
                 read_at=each.read_at,
+                mail=each.mail.state if each.mail else None,
             )
             for each in found.items
         ],
@@ -85,3 +96,10 @@ def get_warnings(
 def post_read(user: ApiUser, session: SessionDep, body: ReadIn) -> ReadOut:
     """Mark warnings as read."""
     return ReadOut(read=mark_read(session, user, body.ids, utcnow()))
+
+
+@router.put("/warnings/mails")
+def put_mails(user: ApiUser, session: SessionDep, body: MailsIn) -> MailsIn:
+    """Choose whether your warnings go out by mail too."""
+    choose_mails(user, body.wanted)
+    return MailsIn(wanted=user.warning_mails)

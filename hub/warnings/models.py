@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from sqlalchemy import ForeignKey, Index, String, UniqueConstraint, text
+from sqlalchemy import CheckConstraint, ForeignKey, Index, String, Text, UniqueConstraint, text
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
+from hub.accounts.models import User
 from hub.conversations.models import Conversation, Promise
 from hub.database import Base, UtcDateTime
+
+MAIL_STATES = ("pending", "sending", "sent", "failed", "unknown", "dropped")
 
 
 class PromiseWarning(Base):
@@ -45,5 +48,36 @@ class PromiseWarning(Base):
     created_at: Mapped[datetime] = mapped_column(UtcDateTime)
     read_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
 
+    user: Mapped[User] = relationship()
+    mail: Mapped[WarningMail | None] = relationship(back_populates="warning")
     conversation: Mapped[Conversation] = relationship()
     promise: Mapped[Promise | None] = relationship()
+
+
+class WarningMail(Base):
+    """The mail of a warning, on its way out while `due_at` is set: then it is looked at next.
+
+    While it is `sending`, `due_at` is when whoever sends it is taken for dead. `dropped`: there was nothing
+    to warn of any more, or it had been read. `detail` says why the last try failed.
+    """
+
+    __tablename__ = "warning_mails"
+    __table_args__ = (
+        CheckConstraint(f"state IN {MAIL_STATES}", name="state"),
+        Index(
+            "ix_warning_mails_due_at",
+            "due_at",
+            postgresql_where=text("due_at IS NOT NULL"),
+            sqlite_where=text("due_at IS NOT NULL"),
+        ),
+    )
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    warning_id: Mapped[int] = mapped_column(ForeignKey("warnings.id", ondelete="CASCADE"), unique=True)
+    state: Mapped[str] = mapped_column(String(10), default="pending")
+    due_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    tries: Mapped[int] = mapped_column(default=0)
+    detail: Mapped[str] = mapped_column(Text, default="")
+    ended_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+
+    warning: Mapped[PromiseWarning] = relationship(back_populates="mail")

@@ -5,16 +5,18 @@ from __future__ import annotations
 from typing import Annotated, Any
 from urllib.parse import urlencode
 
-from fastapi import APIRouter, Query, Request, Response
+from fastapi import APIRouter, Form, Query, Request, Response
 
+from hub.accounts.service import choose_mails
 from hub.clock import utcnow
 from hub.conversations.models import Promise
 from hub.conversations.promises import standing
 from hub.errors import NotFound
-from hub.http import PageUser, RowId, SessionDep
+from hub.http import HubDep, PageUser, RowId, SessionDep
 from hub.pages import go, page, toast
 from hub.paging import MAX_LIMIT
 from hub.policies.service import active_policy
+from hub.warnings.mailing import smtp_config
 from hub.warnings.models import PromiseWarning
 from hub.warnings.queries import list_warnings
 from hub.warnings.service import mark_read
@@ -25,6 +27,7 @@ router = APIRouter()
 @router.get("/warnings")
 def warnings_page(
     request: Request,
+    hub: HubDep,
     session: SessionDep,
     user: PageUser,
     cursor: str | None = None,
@@ -37,9 +40,10 @@ def warnings_page(
         return {
             "id": row.id,
             "customer": row.conversation.customer,
-            "channel": row.conversation.channel,
+            "channel": row.conversation.goes_by,
             "step": row.step,
             "promise": of_promise(row.promise) if row.promise else None,
+            "mail": {"state": row.mail.state, "detail": row.mail.detail} if row.mail else None,
             "created_at": row.created_at,
             "unread": row.read_at is None,
         }
@@ -62,6 +66,7 @@ def warnings_page(
         "warnings",
         now=now,
         warnings=[view(each) for each in found.items],
+        mails={"wanted": user.warning_mails, "to": user.email} if smtp_config(hub.settings) else None,
         more_url=f"/warnings?{urlencode({'cursor': found.next_cursor})}" if found.next_cursor else None,
     )
 
@@ -70,6 +75,15 @@ def warnings_page(
 def read_all(request: Request, session: SessionDep, user: PageUser) -> Response:
     count = mark_read(session, user, None, utcnow())
     toast(request, "All read." if count else "There was nothing unread.")
+    return go("/warnings")
+
+
+@router.post("/warnings/mails")
+def mails(
+    request: Request, session: SessionDep, user: PageUser, wanted: Annotated[bool, Form()] = False
+) -> Response:
+    choose_mails(user, wanted)
+    toast(request, f"Warnings go to {user.email} too." if wanted else "No more warnings by mail.")
     return go("/warnings")
 
 

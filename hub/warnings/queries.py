@@ -20,6 +20,7 @@ def list_warnings(
         .where(PromiseWarning.user_id == user.id)
         .options(
             joinedload(PromiseWarning.promise),
+            joinedload(PromiseWarning.mail),
             joinedload(PromiseWarning.conversation).joinedload(Conversation.customer),
             joinedload(PromiseWarning.conversation).joinedload(Conversation.channel),
         )

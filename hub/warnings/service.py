@@ -15,6 +15,7 @@ from hub.conversations.models import Conversation, Promise
 from hub.conversations.promises import warnings_of
 from hub.policies.service import active_policy
 from hub.runtime import Hub
+from hub.warnings.mailing import want_mail
 from hub.warnings.models import PromiseWarning
 from routing.assignment import needs_of_lane
 from routing.policy import Policy
@@ -81,18 +82,22 @@ def _give(session: Session, promise: Promise, policy: Policy, people: Sequence[U
         return
     promise.warned = [*promise.warned, *(step.at for step in due)]
     conversation = promise.conversation
-    for user in _whom(due[-1].to, conversation, people):
-        session.add(
-            PromiseWarning(
-                promise_id=promise.id,
-                conversation_id=conversation.id,
-                user_id=user.id,
-                step=due[-1].at,
-                metric=promise.metric,
-                due_at=promise.due_at,
-                created_at=now,
-            )
+    to = due[-1].to
+    if set(to) == {"assignee"} and conversation.owner_id is None:
+        # What nobody has stands in the queue, where everybody sees it; in a rush that would be all of it.
+        return
+    for user in _whom(to, conversation, people):
+        warning = PromiseWarning(
+            promise_id=promise.id,
+            conversation_id=conversation.id,
+            user_id=user.id,
+            step=due[-1].at,
+            metric=promise.metric,
+            due_at=promise.due_at,
+            created_at=now,
         )
+        session.add(warning)
+        want_mail(session, warning, user, now)
     # Open pages learn of it.
     conversation.updated_at = now
 
@@ -103,15 +108,15 @@ def tell_people(
     """Have people told, beside the warnings, that an automation ran; who they are."""
     people = _whom(to, conversation, _people(session))
     for user in people:
-        session.add(
-            PromiseWarning(
-                conversation_id=conversation.id,
-                run_id=run.id,
-                user_id=user.id,
-                step=run.automation,
-                created_at=now,
-            )
+        warning = PromiseWarning(
+            conversation_id=conversation.id,
+            run_id=run.id,
+            user_id=user.id,
+            step=run.automation,
+            created_at=now,
         )
+        session.add(warning)
+        want_mail(session, warning, user, now)
     conversation.updated_at = now
     return people
 

@@ -29,6 +29,7 @@ from hub.queue.sweep import sweep
 from hub.runtime import Hub
 from hub.staffing.service import foresee
 from hub.tickets.telling import tell
+from hub.warnings.mailing import mail_warnings
 from hub.warnings.service import warn
 
 
@@ -59,6 +60,7 @@ JOBS: dict[str, Job] = {
     "assign": Job(assign_waiting, every_seconds=2),
     "sweep": Job(sweep, every_seconds=10),
     "warn": Job(warn, every_seconds=5),
+    "mail": Job(mail_warnings, every_seconds=5),
     "clean": Job(clean_files, every_seconds=3600),
     "reanalyse": Job(reanalyse, every_seconds=2, gap_seconds=0.02),
     "backfill": Job(backfill, every_seconds=2, gap_seconds=0.2),

@@ -15,6 +15,7 @@ from hub.accounts.service import (
     create_token,
     find_user,
     heartbeat,
+    keep_zone,
     live_tokens,
     needs_heartbeat,
     revoke_tokens,
@@ -116,3 +117,11 @@ def test_going_and_coming_back(session: Session) -> None:
 def test_there_is_no_such_user(session: Session) -> None:
     with pytest.raises(NotFound):
         find_user(session, "nobody@x.example")
+
+
+@pytest.mark.parametrize(("zone", "kept"), [("Asia/Tokyo", "Asia/Tokyo"), ("Mars/North", None), ("", None)])
+def test_the_zone_of_a_browser(session: Session, zone: str, kept: str | None) -> None:
+    made = user(session)
+    keep_zone(session, made.id, zone)
+    session.refresh(made)
+    assert made.time_zone == kept

@@ -71,8 +71,25 @@ def test_each_step_is_told_once_to_whom_the_policy_says(session: Session, waitin
 
 
 def test_where_nobody_would_hear_it_the_managers_do(session: Session, waiting: Conversation) -> None:
+    give_warnings(session, NOW + later(90))
+    assert told(session) == [("30m before", "Mona")]
+
+
+def test_what_nobody_has_is_no_matter_of_an_assignee(session: Session, waiting: Conversation) -> None:
     give_warnings(session, NOW + later(60))
-    assert told(session) == [("50%", "Mona")]
+    assert told(session) == []
+    take(session, waiting, user=user(session, "Alex Agent"), now=NOW + later(61))
+    give_warnings(session, NOW + later(62))
+    assert told(session) == []
+
+
+def test_the_built_in_policy_tells_whoever_has_it(session: Session) -> None:
+    waiting = conversation_of(session, receive_one(session, channel(session)))
+    take(session, waiting, user=user(session, "Alex Agent"), now=NOW)
+    give_warnings(session, NOW + later(89))
+    assert told(session) == []
+    give_warnings(session, NOW + later(90))
+    assert told(session) == [("75%", "Alex")]
 
 
 def test_of_several_at_once_only_the_last_is_told(session: Session, waiting: Conversation) -> None:
