@@ -111,11 +111,14 @@ def whole_numbers_to_widen(words: Sequence[Word]) -> Iterator[Word]:
         if word.kind != "whole" or not word.text.isdigit():
             continue
         before = words[max(index - 2, 0) : index]
-        picks = len(before) == 2 and before[1].text == "[" and before[0].kind == "path"
-        if picks and before[0].text != "in":
+        if len(before) == 2 and before[1].text == "[" and _ends_a_value(before[0]):
             continue
         if not (_size_before(words, index) or _size_after(words, index)):
             yield word
+
+
+def _ends_a_value(word: Word) -> bool:
+    return (word.kind == "path" and word.text != "in") or word.text in (")", "]")
 
 
 def _size_before(words: Sequence[Word], index: int) -> bool:

@@ -86,6 +86,8 @@ def holds(condition: str, facts: Facts, tier: str | None = None) -> bool:
         ("size(intents) > 0 && intents.size() < 2", True, False),
         ('intents[0] == "complaint"', True, False),
         ('intents[1] == "complaint" || customer.known', True, False),
+        ('intents.filter(i, i != "other")[0] == "complaint"', True, False),
+        ('["de", "en"][0] == language', True, False),
         ('"warranty" in taught_intents && !("gift card" in taught_intents)', True, False),
         ('sentiment == "negative" && sentiment_confidence > 0.8', True, False),
         ('emotion == "anger" && expects_reply', True, False),
