@@ -80,10 +80,10 @@ def page(served: ServedHub, opened: Opened) -> Page:
     return page
 
 
-def sign_in(served: ServedHub, page: Page, name: str = "Alex Agent") -> None:
+def sign_in(served: ServedHub, page: Page, name: str = "Alex Agent", role: str = "agent") -> None:
     """Make a user of that name and sign them in, without a page."""
     with served.session() as session:
-        email = factories.user(session, name).email
+        email = factories.user(session, name, role=role).email
     answer = page.request.post("/sign-in", form={"email": email, "password": PASSWORD})
     assert answer.ok, answer.text()
 

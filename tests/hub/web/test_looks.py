@@ -11,17 +11,22 @@ from typing import Any, Literal
 
 import pytest
 from playwright.sync_api import Page, expect
+from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 import hub.web
 from connectors.base import Attachment, Batch, Deleted, Edited, Identity, Rejected
+from hub.accounts.models import User
 from hub.clock import utcnow
 from hub.conversations import service
-from hub.conversations.models import Conversation
+from hub.conversations.models import Conversation, Promise
 from hub.conversations.service import get_conversation
 from hub.inbox.service import receive
 from hub.learning.service import forget, teach
+from hub.policies.service import activate
 from hub.settings import Settings
+from hub.warnings.models import PromiseWarning, WarningMail
+from routing.policy import DEFAULT_POLICY
 from tests import factories
 from tests.factories import inbound
 from tests.hub.learning.pupil import LUGGAGE, Pupil
@@ -47,6 +52,11 @@ READ_CHARTS = """() => [...document.querySelectorAll("canvas")].map((chart) => {
     };
     return [drawn.size > 1, legend.filter(isShown).map((name) => name.textContent)];
 })"""
+# What the dark changes is colours.
+SCHEMES: tuple[tuple[Literal["light", "dark"], tuple[str, ...]], ...] = (
+    ("light", ()),
+    ("dark", ("color-contrast",)),
+)
 SMALL = {"width": 1280, "height": 400}
 PHONE = {"width": 390, "height": 844}
 PAGES = (
@@ -55,6 +65,8 @@ PAGES = (
     "/conversations?view=all",
     "/conversations/1",
     "/conversations/2",
+    "/conversations/1/decisions",
+    "/warnings",
     "/customers",
     "/customers/1",
     "/listening",
@@ -63,6 +75,11 @@ PAGES = (
     "/rejects",
     "/model",
     "/model/compare",
+    "/staffing",
+    "/policy",
+    "/policy/compare?old=2&new=1",
+    "/policy/edit",
+    "/agents",
     "/no-such-page",
 )
 CHARTS = {
@@ -126,6 +143,8 @@ def _live(served: ServedHub) -> None:
         for conversation, state in ((first, "unknown"), (first, "failed"), (first, "sent"), (fourth, "sent")):
             reply = service.reply(session, conversation, user=alex, text="We look into it.\nAlex", now=now)
             reply.delivery = state
+        activate(session, DEFAULT_POLICY + "# One line more, and as long as a line may be" + " so" * 60, now)
+        service.set_status(session, get_conversation(session, 6), "solved", user=alex, now=now)
         service.note(session, first, user=alex, text="She called too.", now=now)
         service.set_status(
             session, third, "snoozed", user=alex, now=now, snoozed_until=now + timedelta(days=3)
@@ -145,6 +164,24 @@ def _live(served: ServedHub) -> None:
     teach(served._hub, "Lost luggage", LUGGAGE, user_id=alex.id)
     forget(served._hub, "lost luggage", user_id=None)
     teach(served._hub, "Luggage that never came, or came late", LUGGAGE, user_id=None)
+
+
+def _warn(served: ServedHub) -> None:
+    """Whoever came last is warned of every promise, and the last mail of that could not be sent."""
+    with served.session() as session:
+        reader_id = session.scalars(select(func.max(User.id))).one()
+        for promise in session.scalars(select(Promise)).all():
+            warning = PromiseWarning(
+                promise=promise,
+                conversation=promise.conversation,
+                user_id=reader_id,
+                step="15m before",
+                metric=promise.metric,
+                due_at=promise.due_at,
+                created_at=utcnow(),
+            )
+            session.add(warning)
+        session.add(WarningMail(warning=warning, state="failed", detail="550 no such mailbox " * 9))
 
 
 def _bring_everything(session: Session, conversation: Conversation, now: datetime) -> None:
@@ -189,7 +226,8 @@ def _audit(page: Page, *rules: str) -> list[str]:
 def reader(lived: ServedHub, opened: Opened, request: pytest.FixtureRequest) -> Page:
     """A page of somebody who is signed in, with the options of a browser context that the test names."""
     page = opened(lived.url, reduced_motion="reduce", **getattr(request, "param", {}))
-    sign_in(lived, page)
+    sign_in(lived, page, "Mona Manager", "manager")
+    _warn(lived)
     return page
 
 
@@ -200,15 +238,13 @@ def test_everybody_can_read_every_page_in_light_and_dark(
     script = AXE.read_text()
     found = {}
     stranger = opened(lived.url, reduced_motion="reduce")
-    schemes: tuple[tuple[Literal["light", "dark"], tuple[str, ...]], ...]
-    schemes = (("light", ()), ("dark", ("color-contrast",)))
-    for scheme, rules in schemes:
-        for page, path in (*((reader, path) for path in PAGES), (stranger, "/sign-in")):
+    for page, path in (*((reader, path) for path in PAGES), (stranger, "/sign-in")):
+        page.emulate_media(color_scheme="light")
+        page.goto(path)
+        page.evaluate(script)
+        for scheme, rules in SCHEMES:
             page.emulate_media(color_scheme=scheme)
-            page.goto(path)
-            page.evaluate(script)
-            problems = _audit(page, *rules)
-            if problems:
+            if problems := _audit(page, *rules):
                 found[scheme, path] = problems
     assert found == {}
     # The browser notes the page that is not there.
