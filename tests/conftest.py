@@ -11,7 +11,9 @@ from typing import Any
 
 import pytest
 from playwright.sync_api import Browser, Page
+from sqlalchemy import Engine
 
+import hub.database
 from hub import migrations
 from hub.database import Database
 from hub.settings import Settings
@@ -43,6 +45,29 @@ def no_network() -> Iterator[None]:
     original = socket.socket.connect
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(socket.socket, "connect", connect)
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def statements_are_compiled_once() -> Iterator[None]:
+    """SQLAlchemy compiles each statement once an engine, and nearly every test has an engine of its own: that
+    would be half of the tests' time. All engines on one kind of database share what was compiled."""
+    known: dict[str, Engine] = {}
+    original = hub.database._engine
+
+    def engine(url: str) -> Engine:
+        made = original(url)
+        first = known.get(made.dialect.name)
+        # A dialect learns what its database can do when it first connects.
+        if first is None or first.dialect.server_version_info is None:
+            known[made.dialect.name] = made
+        else:
+            made.dialect = made.pool._dialect = first.dialect
+            made._compiled_cache = first._compiled_cache
+        return made
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(hub.database, "_engine", engine)
         yield
 
 

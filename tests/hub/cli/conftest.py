@@ -1,4 +1,4 @@
-"""The command line as a person or a program uses it, on either database."""
+"""The command line as a person or a program uses it."""
 
 from __future__ import annotations
 
@@ -49,6 +49,12 @@ def alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Cli:
     monkeypatch.setenv("HUB_HOME", str(tmp_path / "var"))
     monkeypatch.setattr("sentiment.load", lambda *_, **__: WordScorer())
     return Cli()
+
+
+@pytest.fixture
+def database_url(sqlite_url: str) -> str:
+    """SQLite alone: what is below the commands is tried on either database where it stands."""
+    return sqlite_url
 
 
 @pytest.fixture

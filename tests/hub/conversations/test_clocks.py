@@ -29,6 +29,7 @@ from hub.queue.service import place
 from hub.queue.sweep import pass_time
 from routing.policy import DEFAULT_POLICY
 from tests.factories import NOW, channel, inbound, user
+from tests.hub.conftest import ON_SQLITE
 
 STATUS = {"s": "solved", "p": "pending", "h": "on_hold", "o": "open", "x": "closed", "z": "snoozed"}
 
@@ -37,6 +38,7 @@ def at(minutes: float) -> datetime:
     return NOW + timedelta(minutes=minutes)
 
 
+@ON_SQLITE
 @pytest.mark.parametrize(
     ("steps", "state", "promises"),
     [
@@ -184,6 +186,7 @@ EVERYTHING = DEFAULT_POLICY.replace(
 )
 
 
+@ON_SQLITE
 @pytest.mark.parametrize(
     ("steps", "state", "promises"),
     [

@@ -15,6 +15,7 @@ from hub.conversations.service import get_conversation, reply, set_status
 from hub.errors import Conflict, HubError
 from hub.runtime import Hub
 from tests.factories import NOW, channel, conversation_of, inbound, receive_one, user
+from tests.hub.conftest import ON_SQLITE
 
 
 def at(minutes: float) -> datetime:
@@ -73,6 +74,7 @@ class Two:
         return [f"{row.metric.split('_')[0]} {_minutes(row.started_at)}" for row in rows if row.is_open]
 
 
+@ON_SQLITE
 @pytest.mark.parametrize(
     ("steps", "into", "owed"),
     [
@@ -130,6 +132,7 @@ def test_what_cannot_be_merged(session: Session) -> None:
         unmerge(session, two.ids["A"], user=two.agent, now=at(50))
 
 
+@ON_SQLITE
 @pytest.mark.parametrize(
     ("steps", "taken", "stays", "goes"),
     [

@@ -29,7 +29,7 @@ from tests.factories import (
     receive_one,
     user,
 )
-from tests.hub.conftest import Clock
+from tests.hub.conftest import ON_SQLITE, Clock
 
 MINUTE = timedelta(minutes=1)
 
@@ -53,6 +53,7 @@ def test_an_edit_keeps_what_was_said_before(session: Session) -> None:
     ]
 
 
+@ON_SQLITE
 @pytest.mark.parametrize(
     "again",
     [
@@ -150,6 +151,7 @@ def test_what_we_said_ourselves_stays_when_it_is_deleted_there(session: Session)
     assert (ours.body, ours.deleted_at) == ("Sorry", NOW)
 
 
+@ON_SQLITE
 @pytest.mark.parametrize(
     ("story", "waits_for", "status"),
     [

@@ -14,10 +14,12 @@ from hub.conversations.queries import list_conversations
 from hub.conversations.service import get_conversation, reply, set_status
 from hub.listening.queries import moods
 from tests.factories import NOW, analyse_as, channel, conversation_of, customer, inbound, receive_one, user
+from tests.hub.conftest import ON_SQLITE
 
 NATURES: tuple[Nature, ...] = ("bounce", "auto_reply", "list", "loop")
 
 
+@ON_SQLITE
 @pytest.mark.parametrize("nature", NATURES)
 def test_what_no_person_wrote_opens_nothing_that_waits(session: Session, nature: Nature) -> None:
     message = receive_one(session, channel(session), inbound(nature=nature))
@@ -26,6 +28,7 @@ def test_what_no_person_wrote_opens_nothing_that_waits(session: Session, nature:
     assert (conversation.waiting_since, conversation.reply_by, conversation.promise) == (None, None, None)
 
 
+@ON_SQLITE
 @pytest.mark.parametrize("nature", NATURES)
 @pytest.mark.parametrize("status", ["new", "pending", "on_hold", "solved", "closed"])
 def test_what_no_person_wrote_moves_no_clock_and_reopens_nothing(
@@ -96,6 +99,7 @@ def test_the_same_customer_from_a_second_address_goes_on_where_they_were(session
     assert answers.answers_id == first.id
 
 
+@ON_SQLITE
 @pytest.mark.parametrize(
     ("url", "kept"),
     [

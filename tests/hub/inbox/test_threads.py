@@ -22,8 +22,10 @@ from hub.conversations.service import set_status
 from hub.inbox.models import Reject
 from hub.inbox.service import receive
 from tests.factories import NOW, channel, conversation_of, inbound
+from tests.hub.conftest import ON_SQLITE
 
 
+@ON_SQLITE
 @pytest.mark.parametrize(
     ("steps", "expected"),
     [
