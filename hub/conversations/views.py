@@ -101,7 +101,9 @@ def time_view(conversation: Conversation, now: datetime) -> dict[str, Any] | Non
         return None
     return {
         "solved": conversation.status in ENDED,
-        "first_resolution": times.first_resolution.total_seconds() if times.first_resolution else None,
+        "first_resolution": None
+        if times.first_resolution is None
+        else times.first_resolution.total_seconds(),
         "resolution": times.resolution.total_seconds(),
         "agent_work": times.agent_work.total_seconds(),
     }
