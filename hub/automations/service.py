@@ -47,18 +47,12 @@ def automate(hub: Hub) -> int:
         active = active_policy(session)
         if not _is_there_work(session, active, now):
             return 0
-    with hub.database.session() as session:
-        return run_due(session, now)
-
-
-def run_due(session: Session, now: datetime) -> int:
-    """Ask automations of some of what is due by `now`; of how much."""
-    active = active_policy(session)
-    return (
-        _take_events(session, active, now)
-        + _take_timers(session, active, now)
-        + go_round(session, active, now)
-    )
+    done = 0
+    for step in STEPS:
+        # Each in a transaction of its own: a round waits for what others hold, and must hold nothing itself.
+        with hub.database.session() as session:
+            done += step(session, active_policy(session), now)
+    return done
 
 
 def _is_there_work(session: Session, active: ActivePolicy, now: datetime) -> bool:
@@ -66,7 +60,8 @@ def _is_there_work(session: Session, active: ActivePolicy, now: datetime) -> boo
     return any(session.scalar(look.limit(1)) is not None for look in looks) or is_new(session, active)
 
 
-def _take_events(session: Session, active: ActivePolicy, now: datetime) -> int:
+def take_events(session: Session, active: ActivePolicy, now: datetime) -> int:
+    """Ask automations of what happened in some conversations; of how many events."""
     ids = session.scalars(
         select(AutomationEvent.conversation_id).order_by(AutomationEvent.id).limit(BATCH)
     ).all()
@@ -96,7 +91,8 @@ def _take_events(session: Session, active: ActivePolicy, now: datetime) -> int:
     return len(rows)
 
 
-def _take_timers(session: Session, active: ActivePolicy, now: datetime) -> int:
+def take_timers(session: Session, active: ActivePolicy, now: datetime) -> int:
+    """Ask the automations whose time has come in some conversations; in how many."""
     ids = session.scalars(
         timers_due(now).with_only_columns(AutomationTimer.conversation_id).limit(BATCH)
     ).all()
@@ -120,6 +116,10 @@ def _take_timers(session: Session, active: ActivePolicy, now: datetime) -> int:
             occasion = Occasion(since=timer.since)
             ask(session, conversation, [by_name[timer.automation]], occasion, active, now)
     return len(rows)
+
+
+STEPS = (take_events, take_timers, go_round)
+"""What a round does, each in a transaction of its own."""
 
 
 def collapsed(rows: Sequence[AutomationEvent]) -> list[AutomationEvent]:

@@ -9,9 +9,9 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from hub.automations.models import AutomationRun
-from hub.automations.service import run_due
+from hub.automations.service import STEPS
 from hub.conversations.models import Conversation, Message
-from hub.policies.service import activate
+from hub.policies.service import activate, active_policy
 from routing.policy import DEFAULT_POLICY
 from tests import factories
 from tests.factories import NOW
@@ -33,7 +33,7 @@ def rules(session: Session, automations: str, *, at: datetime = NOW, also: str =
 def run_all(session: Session, now: datetime = NOW) -> None:
     """Until nothing is left to be done."""
     for _ in range(200):
-        if not run_due(session, now):
+        if not sum(step(session, active_policy(session), now) for step in STEPS):
             return
     raise AssertionError("it does not end")
 
