@@ -2,5 +2,6 @@
 
 from hypothesis import settings
 
-settings.register_profile("patient", deadline=None)
+# Fewer than usual, since the suite is run often and draws others each time.
+settings.register_profile("patient", deadline=None, max_examples=50)
 settings.load_profile("patient")

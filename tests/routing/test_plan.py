@@ -202,7 +202,7 @@ def test_agents_needed_for_the_hour(dues: list[int], work: int, needed: int) -> 
 
 @st.composite
 def queues(draw: st.DrawFn) -> list[Waiting]:
-    size = draw(st.integers(0, 25))
+    size = draw(st.integers(0, 14))
     return [
         Waiting(
             number,

@@ -20,7 +20,7 @@ from routing.replay.metrics import replies
 from routing.replay.ours import REPLAN_SHARE
 from routing.replay.simulator import Discipline, Outcome, simulate
 
-AGENTS = 10
+AGENTS = 5
 UNTAUGHT = Handling(default=timedelta(minutes=5))
 OURS = planned(plan, share=REPLAN_SHARE, handling=UNTAUGHT)
 
@@ -65,7 +65,7 @@ def test_the_best_tier_is_answered_in_time() -> None:
 
 
 def test_the_longest_wait_stays_near_that_of_strict_levels() -> None:
-    assert longest(ran(OURS)) <= 1.5 * longest(ran(strict_levels))
+    assert longest(ran(OURS)) <= 1.4 * longest(ran(strict_levels))
 
 
 def test_promises_seldom_come_and_go() -> None:
@@ -81,4 +81,4 @@ def test_wrong_handling_times_are_unlearnt(factor: float) -> None:
     (share, by_value), (theirs, theirs_by_value) = kept(told), kept(ran(strict_levels))
     assert share > theirs + 0.1
     assert by_value > theirs_by_value + 0.04
-    assert longest(told) <= 1.5 * longest(ran(strict_levels))
+    assert longest(told) <= 1.4 * longest(ran(strict_levels))

