@@ -18,6 +18,7 @@ from hub.queue.sweep import pass_time
 from hub.tickets.models import Ticket
 from hub.tickets.service import leave_it, try_again
 from tests.factories import NOW, channel, conversation_of, receive_one, user
+from tests.hub.conftest import ON_SQLITE
 from tests.hub.tickets.conftest import Desk
 
 
@@ -63,6 +64,7 @@ def test_a_new_ticket_brings_its_status_and_its_tags(desk: Desk) -> None:
     again(desk)
 
 
+@ON_SQLITE
 @pytest.mark.parametrize(
     ("theirs", "ours"),
     [("pending", "pending"), ("hold", "on_hold"), ("solved", "solved"), ("closed", "closed")],
@@ -79,6 +81,7 @@ def test_a_status_is_followed_without_a_comment(desk: Desk, theirs: str, ours: s
     again(desk)
 
 
+@ON_SQLITE
 def test_a_ticket_opened_again_owes_its_answer_again(desk: Desk) -> None:
     desk.at_vendor(status="solved")
     desk.fetch()
@@ -90,6 +93,7 @@ def test_a_ticket_opened_again_owes_its_answer_again(desk: Desk) -> None:
     again(desk)
 
 
+@ON_SQLITE
 def test_tags_are_followed_without_a_comment(desk: Desk) -> None:
     desk.at_vendor(tags=["vip", "urgent"])
     desk.fetch()
@@ -98,6 +102,7 @@ def test_tags_are_followed_without_a_comment(desk: Desk) -> None:
     again(desk)
 
 
+@ON_SQLITE
 def test_an_agents_status_is_told(desk: Desk) -> None:
     told = {"open": "open", "pending": "pending", "on_hold": "hold", "solved": "solved", "closed": "closed"}
     for ours, theirs in told.items():
@@ -109,6 +114,7 @@ def test_an_agents_status_is_told(desk: Desk) -> None:
         assert desk.state()[0] == ours
 
 
+@ON_SQLITE
 def test_a_snooze_is_a_hold_until_it_ends(desk: Desk) -> None:
     becomes(desk, "snoozed", until=desk.clock.now.replace(hour=20))
     desk.tell()
@@ -123,6 +129,7 @@ def test_a_snooze_is_a_hold_until_it_ends(desk: Desk) -> None:
     again(desk)
 
 
+@ON_SQLITE
 def test_an_agents_tags_are_told_one_by_one(desk: Desk) -> None:
     desk.account.tickets[35]["tags"].append("added-meanwhile")
     tag(desk, "VIP", "wants refund", remove=("parcel",))
@@ -133,6 +140,7 @@ def test_an_agents_tags_are_told_one_by_one(desk: Desk) -> None:
     again(desk)
 
 
+@ON_SQLITE
 def test_what_is_taken_back_in_time_is_not_told(desk: Desk) -> None:
     tag(desk, "vip")
     tag(desk, remove=("vip",))
@@ -142,6 +150,7 @@ def test_what_is_taken_back_in_time_is_not_told(desk: Desk) -> None:
     assert desk.changes() == []
 
 
+@ON_SQLITE
 def test_a_reply_tells_its_status_and_is_one_comment(desk: Desk) -> None:
     answer(desk, "solved")
     desk.tell()
@@ -153,6 +162,7 @@ def test_a_reply_tells_its_status_and_is_one_comment(desk: Desk) -> None:
     again(desk)
 
 
+@ON_SQLITE
 def test_a_reply_that_is_refused_opens_the_ticket_again(desk: Desk) -> None:
     answer(desk, "solved")
     desk.account.answers = [(200, {}, b'{"audits": []}'), (403, {}, b"{}")]
@@ -160,6 +170,7 @@ def test_a_reply_that_is_refused_opens_the_ticket_again(desk: Desk) -> None:
     assert (desk.state()[0], desk.there()[0]) == ("open", "open")
 
 
+@ON_SQLITE
 def test_the_customers_word_opens_both_and_is_told_to_nobody(desk: Desk) -> None:
     becomes(desk, "pending")
     desk.tell()
@@ -171,6 +182,7 @@ def test_the_customers_word_opens_both_and_is_told_to_nobody(desk: Desk) -> None
     assert len(desk.changes()) == told
 
 
+@ON_SQLITE
 def test_what_the_customer_wrote_meanwhile_is_not_covered_by_an_older_status(desk: Desk) -> None:
     becomes(desk, "pending")
     desk.writes("Hello?")
@@ -195,6 +207,7 @@ def test_the_later_of_two_changes_stands(desk: Desk) -> None:
     again(desk)
 
 
+@ON_SQLITE
 def test_tags_of_both_sides_are_put_together(desk: Desk) -> None:
     tag(desk, "ours", remove=("parcel",))
     desk.at_vendor(tags=["parcel", "theirs"])
@@ -204,6 +217,7 @@ def test_tags_of_both_sides_are_put_together(desk: Desk) -> None:
     again(desk)
 
 
+@ON_SQLITE
 def test_what_the_vendor_makes_of_it_is_followed(desk: Desk) -> None:
     """A trigger there that changes what we told, and a tag that it does not keep."""
     update, tagged = desk.account._update, desk.account._of_ticket
@@ -246,6 +260,7 @@ def test_two_customers_in_one_ticket(desk: Desk) -> None:
     again(desk)
 
 
+@ON_SQLITE
 def test_a_channel_without_tickets_is_told_nothing(session: Session) -> None:
     conversation = conversation_of(session, receive_one(session, channel(session)))
     set_status(session, conversation, "pending", user=user(session), now=NOW)

@@ -7,6 +7,7 @@ from fastapi.testclient import TestClient
 from hub.channels.metrics import exposition
 from hub.conversations.models import Conversation
 from hub.tickets.telling import tell
+from tests.hub.conftest import ON_SQLITE
 from tests.hub.tickets.conftest import Desk
 from tests.hub.tickets.test_both_ways import becomes
 
@@ -35,6 +36,7 @@ def test_programs_see_it_and_decide(desk: Desk, api: TestClient) -> None:
     assert api.get(path).json()["ticket"]["trouble"] is None
 
 
+@ON_SQLITE
 def test_people_see_it_and_decide(desk: Desk, agent: TestClient) -> None:
     path = f"/{refused(desk)}"
     shown = agent.get(path).text

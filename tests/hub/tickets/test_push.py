@@ -15,6 +15,7 @@ from hub.channels.service import find_channel, renew_channel
 from hub.conversations.models import Message
 from hub.inbox.models import Receipt, Reject
 from hub.inbox.pushed import receive_pushed
+from tests.hub.conftest import ON_SQLITE
 from tests.hub.tickets.conftest import Desk
 from tests.hub.tickets.test_both_ways import again, becomes
 
@@ -42,6 +43,7 @@ def said(desk: Desk) -> list[str]:
         return list(session.scalars(rows))
 
 
+@ON_SQLITE
 def test_a_comment_and_a_status_are_here_at_once(desk: Desk, app_client: TestClient) -> None:
     becomes(desk, "pending")
     desk.tell()
@@ -54,6 +56,7 @@ def test_a_comment_and_a_status_are_here_at_once(desk: Desk, app_client: TestCli
     assert said(desk) == ["Where is it?", "Hello?"]
 
 
+@ON_SQLITE
 def test_the_same_event_again_is_known(desk: Desk, app_client: TestClient) -> None:
     push(desk, app_client)
     desk.later(minutes=1)
@@ -64,6 +67,7 @@ def test_the_same_event_again_is_known(desk: Desk, app_client: TestClient) -> No
     assert len(desk.account.requests) - asked == 2  # the ticket and its comments, once
 
 
+@ON_SQLITE
 def test_what_zendesk_did_not_sign_is_refused_and_nothing_is_kept(desk: Desk, app_client: TestClient) -> None:
     answer = app_client.post("/webhooks/helpdesk", content=b'{"ticket_id": 35}')
     assert answer.status_code == 401
@@ -71,6 +75,7 @@ def test_what_zendesk_did_not_sign_is_refused_and_nothing_is_kept(desk: Desk, ap
         assert session.scalars(select(Receipt)).all() == []
 
 
+@ON_SQLITE
 def test_a_push_while_zendesk_is_away_loses_nothing(desk: Desk, app_client: TestClient) -> None:
     desk.writes("Hello?")
     push(desk, app_client)

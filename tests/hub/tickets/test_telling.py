@@ -16,12 +16,14 @@ from hub.tickets.models import Ticket
 from hub.tickets.service import leave_it, try_again
 from hub.tickets.telling import tell
 from tests.connectors.zendesk.standin import API_TOKEN
+from tests.hub.conftest import ON_SQLITE
 from tests.hub.tickets.conftest import Desk
 from tests.hub.tickets.test_both_ways import again, becomes, tag
 
 LATER = (503, {"retry-after": "30"}, b"{}")
 
 
+@ON_SQLITE
 def test_a_vendor_that_is_away_is_told_later(desk: Desk) -> None:
     tag(desk, "vip")
     desk.account.answers = [LATER]
@@ -38,6 +40,7 @@ def test_a_vendor_that_is_away_is_told_later(desk: Desk) -> None:
     assert (told.trouble, told.error, told.failures, told.due_at) == (None, None, 0, None)
 
 
+@ON_SQLITE
 def test_a_new_change_does_not_wait_for_the_next_try(desk: Desk) -> None:
     tag(desk, "vip")
     desk.account.answers = [LATER]
@@ -47,6 +50,7 @@ def test_a_new_change_does_not_wait_for_the_next_try(desk: Desk) -> None:
     assert desk.there() == ("solved", ["parcel", "vip"])
 
 
+@ON_SQLITE
 def test_credentials_that_no_longer_serve_are_said_so(desk: Desk) -> None:
     with desk.hub.database.session() as session:
         renew_channel(session, find_channel(session, "helpdesk"), {"api_token": "old"}, desk.clock.now)
@@ -77,6 +81,7 @@ def test_what_is_refused_waits_for_a_person(desk: Desk) -> None:
     assert desk.ticket().trouble is None
 
 
+@ON_SQLITE
 def test_a_person_may_leave_it_as_it_is_there(desk: Desk) -> None:
     tag(desk, "vip")
     becomes(desk, "solved")
@@ -91,6 +96,7 @@ def test_a_person_may_leave_it_as_it_is_there(desk: Desk) -> None:
     assert desk.state() == ("pending", ["parcel"])
 
 
+@ON_SQLITE
 def test_what_the_vendor_changes_itself_ends_the_trouble(desk: Desk) -> None:
     becomes(desk, "solved")
     desk.account.answers = [(422, {}, b"{}")]
@@ -101,6 +107,7 @@ def test_what_the_vendor_changes_itself_ends_the_trouble(desk: Desk) -> None:
     again(desk)
 
 
+@ON_SQLITE
 @pytest.mark.parametrize("method", ["PUT", "DELETE"])
 def test_a_cut_connection_is_told_again(desk: Desk, method: str) -> None:
     tag(desk, "vip", remove=("parcel",))
@@ -114,6 +121,7 @@ def test_a_cut_connection_is_told_again(desk: Desk, method: str) -> None:
     again(desk)
 
 
+@ON_SQLITE
 def test_what_may_have_arrived_is_taken_back_too(desk: Desk) -> None:
     """The vendor has it, we do not know, and the agent has changed their mind."""
     tag(desk, "vip", remove=("parcel",))
@@ -129,6 +137,7 @@ def test_what_may_have_arrived_is_taken_back_too(desk: Desk) -> None:
     again(desk)
 
 
+@ON_SQLITE
 def test_what_comes_back_before_we_know_is_ours(desk: Desk) -> None:
     becomes(desk, "solved")
     tag(desk, "vip")
@@ -144,6 +153,7 @@ def test_what_comes_back_before_we_know_is_ours(desk: Desk) -> None:
     again(desk)
 
 
+@ON_SQLITE
 def test_a_process_that_died_is_followed_by_another(desk: Desk) -> None:
     tag(desk, "vip")
     with desk.hub.database.session() as session:
@@ -195,6 +205,7 @@ def test_what_changes_while_it_is_told_is_told_after(
     assert desk.ticket().due_at is None
 
 
+@ON_SQLITE
 def test_what_comes_in_while_it_is_told_is_known_to_be_older(
     desk: Desk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -211,6 +222,7 @@ def test_what_comes_in_while_it_is_told_is_known_to_be_older(
     assert (desk.state()[0], desk.there()[0]) == ("solved", "solved")
 
 
+@ON_SQLITE
 def test_a_paused_channel_is_told_nothing(desk: Desk) -> None:
     def pause(session: Session, paused: bool) -> None:
         set_paused(session, find_channel(session, "helpdesk"), paused, desk.clock.now)
