@@ -171,9 +171,13 @@ def reply(
     text: Annotated[str, Form()],
     idempotency_key: Annotated[str, Form(max_length=200)],
     solve: Annotated[str, Form()] = "",
+    by: Annotated[str, Form()] = "",
     files: Annotated[list[UploadFile], File()] = [],  # noqa: B006
 ) -> Response:
     conversation = service.get_conversation(session, conversation_id)
+    if by:
+        # The customer may have written by another channel since the page was made: it goes where it said.
+        service.answer_by(session, conversation, by, user=user, now=utcnow())
     service.reply(
         session,
         conversation,

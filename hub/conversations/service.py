@@ -246,6 +246,8 @@ def answer_by(
     Its promises become those of that channel at once, and keep the time elapsed. Raises: Conflict where it is
     closed, Invalid where the customer cannot be reached by that channel.
     """
+    if channel == conversation.goes_by.name:
+        return
     if conversation.status == "closed":
         raise Conflict("a closed conversation stays as it is")
     ways = [each.channel for each in ways_to(session, conversation)]
@@ -253,8 +255,6 @@ def answer_by(
     if found is None:
         known = ", ".join(each.name for each in ways)
         raise Invalid(f"the customer can be answered by {known}, not by {channel!r}", field="channel")
-    if found.id == conversation.goes_by.id:
-        return
     turn_to(conversation, found)
     session.flush()
     place(session, [conversation], active_policy(session), now)

@@ -13,6 +13,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from connectors.base import Author, Identity
+from hub.channels.models import Channel
 from hub.conversations.delivery import deliver
 from hub.conversations.merging import merge, split, unmerge
 from hub.conversations.models import Conversation, Message
@@ -174,6 +175,26 @@ def test_what_is_split_off_goes_on_where_it_was_written(session: Session) -> Non
     ).all()
     new = split(session, target.id, mailed, user=world.agent, now=at(20))
     assert (world.told(new), world.told(target)) == ("mail 0 240", "chirp 10 70")
+
+
+def test_a_reply_goes_where_the_page_said_that_it_goes(hub: Hub, clock: Clock, agent: TestClient) -> None:
+    with hub.database.session() as session:
+        world = World(session)
+        found = world.write("C", 0)
+        merge(session, world.write("M", 0).id, found.id, user=world.agent, now=at(1))
+        conversation_id, chirp_id = found.id, world.channels["C"].id
+    page = agent.get(f"/conversations/{conversation_id}").text
+    assert 'name="by" value="chirp"' in page
+    with hub.database.session() as session:
+        author = Author((ADDRESS,), name="Ann")
+        mail = session.scalars(select(Channel).where(Channel.name == "mail")).one()
+        item = inbound(author=author, thread_key="M", sent_at=at(2))
+        assert receive_one(session, mail, item, now=at(2)).conversation_id == conversation_id
+    sent = {"text": "Here.", "idempotency_key": "1", "by": "chirp"}
+    agent.post(f"/conversations/{conversation_id}/reply", data=sent)
+    with hub.database.reading() as session:
+        message = session.scalars(select(Message).where(Message.body == "Here.")).one()
+        assert message.channel_id == chirp_id
 
 
 def test_the_first_mail_to_somebody_who_never_wrote_by_mail(
