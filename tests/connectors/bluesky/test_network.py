@@ -55,6 +55,7 @@ def connect(network: BlueskyNetwork, brand: Person) -> Iterator[Connect]:
             "terms": [TERM],
             "stream_format": "firehose",
             "stream_url": network.firehose_url,
+            "media_url": network.pictures_url,
             **settings,
         }
         made.append(BlueskyConnector(BlueskyConfig.model_validate(config)))
@@ -100,6 +101,10 @@ def test_what_is_written_to_and_about_the_brand_comes_in(
     assert found[1].meta["root"] == root
     [attachment] = found[0].attachments
     assert (attachment.description, attachment.content_type) == ("A crushed box", "image/png")
+    assert attachment.url is not None
+    kept = connect().download(attachment.url, 1_000_000)
+    assert kept.content_type.startswith("image/")
+    assert kept.content
     author = found[0].author
     assert author is not None
     assert [identity.value for identity in author.identities] == [mara.did, mara.handle]

@@ -39,10 +39,12 @@ NEEDED = (
 
 @dataclass(frozen=True)
 class BlueskyNetwork:
-    """A running network; `url` is the server where accounts are made, with handles that end in `.test`."""
+    """A running network; `url` is the server where accounts are made, with handles that end in `.test`, and
+    `pictures_url` where pictures are shown."""
 
     process: Process
     url: str
+    pictures_url: str
 
     @property
     def firehose_url(self) -> str:
@@ -100,7 +102,8 @@ def bluesky_network() -> Iterator[BlueskyNetwork]:
         with process:
             told = re.search(r"ready (\{.*\})", process.output())
             assert told is not None
-            yield BlueskyNetwork(process, json.loads(told[1])["server"])
+            places = json.loads(told[1])
+            yield BlueskyNetwork(process, places["server"], places["pictures"])
 
 
 def _wanted() -> str:
