@@ -24,7 +24,7 @@ from tests import factories
 from tests.factories import NOW
 from tests.hub.channels.conftest import scripted_channel
 from tests.hub.channels.vendor import Vendor, message
-from tests.hub.conftest import Clock
+from tests.hub.conftest import ON_SQLITE, Clock
 
 SINCE = NOW - timedelta(days=365)
 # A worker that dies before the third page.
@@ -89,6 +89,7 @@ def test_history_comes_with_its_progress_and_leaves_the_channel_s_place_alone(
         assert (channel.cursor, channel.last_received_at, channel.lag_seconds) == (None, None, None)
 
 
+@ON_SQLITE
 def test_what_is_long_past_waits_for_no_answer(hub: Hub, vendor: Vendor, job: Backfill) -> None:
     vendor.history.append(message("yesterday", sent_at=NOW - timedelta(days=1)))
     backfill(hub)
@@ -102,6 +103,7 @@ def test_what_is_long_past_waits_for_no_answer(hub: Hub, vendor: Vendor, job: Ba
         assert session.scalar(select(func.count()).select_from(Promise)) == 1
 
 
+@ON_SQLITE
 def test_it_goes_on_where_it_was_interrupted(
     hub: Hub, vendor: Vendor, job: Backfill, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -115,6 +117,7 @@ def test_it_goes_on_where_it_was_interrupted(
     assert stored(hub) == list("abcdefg")
 
 
+@ON_SQLITE
 def test_a_killed_worker_is_followed_by_another(
     hub: Hub, vendor: Vendor, job: Backfill, tmp_path: Path, clock: Clock
 ) -> None:
@@ -133,6 +136,7 @@ def test_a_killed_worker_is_followed_by_another(
     assert (state(hub).stored, state(hub).received) == (7, 8)
 
 
+@ON_SQLITE
 def test_it_can_be_stopped_while_it_goes_on(hub: Hub, vendor: Vendor, job: Backfill) -> None:
     def stop() -> None:
         with hub.database.session() as session:
@@ -162,6 +166,7 @@ def test_it_waits_while_the_channel_is_to_be_fetched(
     assert stored(hub) == list("abcdefg")
 
 
+@ON_SQLITE
 def test_it_waits_while_messages_wait_for_the_model(
     hub: Hub, vendor: Vendor, job: Backfill, clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -175,6 +180,7 @@ def test_it_waits_while_messages_wait_for_the_model(
     assert len(stored(hub)) > 4
 
 
+@ON_SQLITE
 def test_it_leaves_some_of_the_vendor_s_limit_to_what_is_new(
     hub: Hub, vendor: Vendor, job: Backfill, clock: Clock
 ) -> None:
@@ -187,6 +193,7 @@ def test_it_leaves_some_of_the_vendor_s_limit_to_what_is_new(
     assert stored(hub) == list("abcdefg")
 
 
+@ON_SQLITE
 def test_a_failure_is_shown_and_tried_again(hub: Hub, vendor: Vendor, job: Backfill, clock: Clock) -> None:
     vendor.before = [None, RetryLater("Busy.", after_seconds=60)]
     backfill(hub)
@@ -202,6 +209,7 @@ def test_a_failure_is_shown_and_tried_again(hub: Hub, vendor: Vendor, job: Backf
     assert stored(hub) == list("abcdefg")
 
 
+@ON_SQLITE
 def test_only_one_at_a_time_and_only_of_the_past(hub: Hub, job: Backfill) -> None:
     with hub.database.session() as session:
         chirp = find_channel(session, "chirp")

@@ -14,6 +14,7 @@ from hub.errors import NotFound
 from hub.inbox.service import receive
 from hub.runtime import Hub
 from tests.factories import NOW, channel, inbound, receive_one, user
+from tests.hub.conftest import ON_SQLITE
 
 SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
 HOUR = timedelta(hours=1)
@@ -74,6 +75,7 @@ def test_health(hub: Hub, fields: dict[str, object], health: str, detail: str) -
     assert shown.detail.startswith(detail)
 
 
+@ON_SQLITE
 @pytest.mark.usefixtures("lines")
 def test_api_shows_all_but_secrets(api: TestClient) -> None:
     answer = api.get("channels")
@@ -82,6 +84,7 @@ def test_api_shows_all_but_secrets(api: TestClient) -> None:
     assert SECRET.removeprefix("whsec_") not in answer.text
 
 
+@ON_SQLITE
 @pytest.mark.usefixtures("lines")
 def test_api_pauses_and_resumes(api: TestClient) -> None:
     paused = api.post("channels/chirp/pause").json()
@@ -93,6 +96,7 @@ def test_api_pauses_and_resumes(api: TestClient) -> None:
     assert api.post("channels/nothing/pause").status_code == 404
 
 
+@ON_SQLITE
 @pytest.mark.usefixtures("lines")
 def test_page_pauses_and_takes_it_back(agent: TestClient) -> None:
     text = agent.get("/channels").text
@@ -108,10 +112,12 @@ def test_page_pauses_and_takes_it_back(agent: TestClient) -> None:
     assert "chirp goes on." in agent.get("/channels").text
 
 
+@ON_SQLITE
 def test_page_without_channels(agent: TestClient) -> None:
     assert "No channel is connected" in agent.get("/channels").text
 
 
+@ON_SQLITE
 @pytest.mark.usefixtures("lines")
 def test_another_site_pauses_nothing(agent: TestClient, api: TestClient) -> None:
     answer = agent.post("/channels/chirp/pause", headers={"Sec-Fetch-Site": "cross-site"})

@@ -25,7 +25,7 @@ from tests import factories
 from tests.factories import NOW, PASSWORD
 from tests.hub.channels.conftest import TOKEN
 from tests.hub.channels.vendor import ScriptedConfig, Vendor, message
-from tests.hub.conftest import Clock
+from tests.hub.conftest import ON_SQLITE, Clock
 
 HTMX = {"HX-Request": "true"}
 FILLED = {"name": "chirp", "config.handle": "brand", "config.token": TOKEN, "config.words": "a b\n\nc"}
@@ -56,6 +56,7 @@ def channel(hub: Hub, name: str = "chirp") -> Channel:
         return found
 
 
+@ON_SQLITE
 @pytest.mark.usefixtures("vendor")
 def test_a_form_shows_the_settings_and_the_steps(manager: TestClient) -> None:
     assert 'href="/channels/new/scripted"' in manager.get("/channels/new").text
@@ -69,6 +70,7 @@ def test_a_form_shows_the_settings_and_the_steps(manager: TestClient) -> None:
     assert "<li>Open <b>Keys</b> in the account&#39;s settings.</li>" in text
 
 
+@ON_SQLITE
 def test_a_form_shows_the_address_to_push_to(hub: Hub, manager: TestClient) -> None:
     assert "/webhooks/…" in manager.get("/channels/new/zendesk").text
     assert "/webhooks/" not in manager.get("/channels/new/mastodon").text
@@ -77,6 +79,7 @@ def test_a_form_shows_the_address_to_push_to(hub: Hub, manager: TestClient) -> N
     assert "/webhooks/helpdesk<" in manager.get("/channels/helpdesk/settings").text
 
 
+@ON_SQLITE
 def test_it_is_tried_then_saved(hub: Hub, manager: TestClient, vendor: Vendor) -> None:
     tried = manager.post("/channels/new/scripted/test", data=FILLED, headers=HTMX)
     assert "It works: reads as @brand" in tried.text
@@ -89,6 +92,7 @@ def test_it_is_tried_then_saved(hub: Hub, manager: TestClient, vendor: Vendor) -
     assert TOKEN not in tried.text + manager.get("/channels").text
 
 
+@ON_SQLITE
 def test_what_does_not_work_is_said_beside_the_form_and_can_be_saved_all_the_same(
     hub: Hub, manager: TestClient, vendor: Vendor
 ) -> None:
@@ -102,6 +106,7 @@ def test_what_does_not_work_is_said_beside_the_form_and_can_be_saved_all_the_sam
     assert saved.headers["hx-redirect"] == "/channels"
 
 
+@ON_SQLITE
 @pytest.mark.parametrize(
     ("changed", "field", "told"),
     [
@@ -127,6 +132,7 @@ def test_a_problem_stands_beside_its_field(
     assert TOKEN not in whole
 
 
+@ON_SQLITE
 def test_settings_change_and_an_empty_secret_stays(
     hub: Hub, manager: TestClient, vendor: Vendor, line: Channel
 ) -> None:
@@ -143,6 +149,7 @@ def test_settings_change_and_an_empty_secret_stays(
     assert channel(hub).secrets == {"token": "fresh one"}
 
 
+@ON_SQLITE
 @pytest.mark.usefixtures("line")
 @pytest.mark.parametrize(
     ("connector", "field", "path"),
@@ -167,6 +174,7 @@ def test_whoever_is_elsewhere_names_no_file_of_this_machine(
         assert "command line" not in managing_api.post("channels", json=by_name).text
 
 
+@ON_SQLITE
 def test_agents_set_nothing_up(agent: TestClient, api: TestClient) -> None:
     assert "/channels/new" not in agent.get("/channels").text
     for path in ("/channels/new", "/channels/new/scripted", "/channels/chirp/settings"):
@@ -214,6 +222,7 @@ def test_a_vendor_that_says_nothing_is_not_waited_for(
     assert (tried.works, tried.text) == (False, "No answer within 0 seconds.")
 
 
+@ON_SQLITE
 def test_another_key_is_said_clearly_and_new_secrets_mend_it(
     hub: Hub, manager: TestClient, line: Channel
 ) -> None:
@@ -266,11 +275,13 @@ def test_health_is_shown_and_measured(
     assert 'hub_channel_needs_sign_in{channel="chirp"} 1' in api.get("http://testserver/metrics").text
 
 
+@ON_SQLITE
 def test_metrics_need_a_token(app_client: TestClient) -> None:
     answer = app_client.get("/metrics")
     assert (answer.status_code, answer.headers["content-type"]) == (401, "application/problem+json")
 
 
+@ON_SQLITE
 def test_a_vendor_that_says_later_once_is_no_failure(
     hub: Hub, vendor: Vendor, line: Channel, clock: Clock
 ) -> None:
@@ -310,6 +321,7 @@ def test_a_channel_that_falls_silent_is_noticed_once_and_speaks_again(
     assert not silent()
 
 
+@ON_SQLITE
 def test_history_is_asked_for_and_stopped_on_the_page(hub: Hub, manager: TestClient, line: Channel) -> None:
     assert "Bring in history" in manager.get("/channels").text
     assert manager.post("/channels/chirp/backfill", data={"since": "2026-01-31"}).status_code == 303

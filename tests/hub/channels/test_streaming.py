@@ -22,6 +22,7 @@ from hub.conversations.models import Message
 from hub.runtime import Hub
 from tests.hub.channels.conftest import Feeds, scripted_channel
 from tests.hub.channels.vendor import Vendor, message
+from tests.hub.conftest import ON_SQLITE
 from tests.servers import wait_until
 
 
@@ -72,6 +73,7 @@ def test_what_the_vendor_tells_is_stored_at_once(
     assert vendor.closed == 1
 
 
+@ON_SQLITE
 def test_an_open_line_has_the_channel_fetched_so_that_nothing_falls_between(
     hub: Hub, line: Channel, vendor: Vendor, listening: Callable[[], Streams], feed: Feeds
 ) -> None:
@@ -90,6 +92,7 @@ def test_an_open_line_has_the_channel_fetched_so_that_nothing_falls_between(
     assert feed().due_at > utcnow() + timedelta(seconds=200)
 
 
+@ON_SQLITE
 def test_a_line_that_moves_the_place_needs_no_fetching_beside_it(
     hub: Hub, line: Channel, vendor: Vendor, listening: Callable[[], Streams], feed: Feeds
 ) -> None:
@@ -103,6 +106,7 @@ def test_a_line_that_moves_the_place_needs_no_fetching_beside_it(
         assert find_channel(session, "chirp").cursor == {"last": 0}
 
 
+@ON_SQLITE
 def test_without_its_line_a_channel_is_fetched_as_usual(
     hub: Hub, line: Channel, vendor: Vendor, listening: Callable[[], Streams], feed: Feeds
 ) -> None:
@@ -130,6 +134,7 @@ def test_a_line_whose_holder_died_counts_as_open_no_more(
         assert [each.streaming for each in list_channels(session, later)] == [False]
 
 
+@ON_SQLITE
 def test_a_lost_line_is_opened_again(
     hub: Hub, line: Channel, vendor: Vendor, listening: Callable[[], Streams], feed: Feeds,
     monkeypatch: pytest.MonkeyPatch,
@@ -142,6 +147,7 @@ def test_a_lost_line_is_opened_again(
     wait_until(lambda: feed("stream").trouble is None, what="health")
 
 
+@ON_SQLITE
 def test_expired_credentials_are_not_tried_again_soon(
     hub: Hub, line: Channel, vendor: Vendor, listening: Callable[[], Streams], feed: Feeds
 ) -> None:
@@ -164,6 +170,7 @@ def test_two_processes_hold_one_line_once(
     assert len(vendor.lines) == 1
 
 
+@ON_SQLITE
 def test_a_dead_holder_is_followed_within_its_lease(
     hub: Hub, line: Channel, vendor: Vendor, listening: Callable[[], Streams], feed: Feeds
 ) -> None:
@@ -179,6 +186,7 @@ def test_a_dead_holder_is_followed_within_its_lease(
     assert utcnow() >= dead_at + timedelta(seconds=LEASE_SECONDS)
 
 
+@ON_SQLITE
 def test_a_paused_channel_s_line_is_closed(
     hub: Hub, line: Channel, vendor: Vendor, listening: Callable[[], Streams], feed: Feeds
 ) -> None:
@@ -193,6 +201,7 @@ def test_a_paused_channel_s_line_is_closed(
     wait_until(lambda: len(vendor.lines) == 2, what="the second line")
 
 
+@ON_SQLITE
 def test_a_line_that_hangs_is_given_away_at_the_end(
     hub: Hub, line: Channel, vendor: Vendor, listening: Callable[[], Streams], feed: Feeds,
     monkeypatch: pytest.MonkeyPatch,
