@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 
 import pytest
@@ -109,3 +110,28 @@ def test_after_a_crash_all_of_it_is_done_once(
     with hub.database.reading() as session:
         assert len(runs_of(session)) == 1
         assert session.scalar(select(func.count(Message.id)).where(Message.direction == "outgoing")) == 1
+
+
+def test_however_many_workers_look_each_event_is_asked_once(
+    hub: Hub, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("hub.automations.service.BATCH", 3)
+    with hub.database.session() as session:
+        rules(
+            session, "\n  - {name: A, on: [message_received], do: [{tag: [seen]}, {set: {priority: high}}]}\n"
+        )
+        channel = factories.channel(session)
+        for number in range(12):
+            factories.receive_one(session, channel, factories.inbound(author=f"author{number}"))
+
+    def look() -> None:
+        while automate(hub):
+            pass
+
+    with ThreadPoolExecutor(3) as pool:
+        for done in [pool.submit(look) for _ in range(3)]:
+            done.result(60)
+    look()
+    with hub.database.reading() as session:
+        assert len({run.conversation_id for run in runs_of(session)}) == len(runs_of(session)) == 12
+        assert session.scalar(select(func.count(AutomationEvent.id))) == 0
