@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from routing.automation_rules import Automation
+from routing.automation_rules import SINCE, Automation
 from routing.automation_texts import fill
 from routing.automations import (
     LATE,
@@ -29,6 +31,8 @@ from routing.policy import DEFAULT_POLICY, Policy, PolicyError, read_policy
 from routing.targets import known_of
 from routing.types import EVENT_KINDS, EventKind, Facts, Happened, Status
 
+GUIDE = Path(__file__).parents[2] / "docs/automations.md"
+KINDS = ("set", "tag", "untag", "notify", "assign", "reply")
 NOON = datetime(2026, 11, 20, 11, 0, tzinfo=UTC)
 
 
@@ -84,6 +88,16 @@ def test_a_policy_says_what_happens_by_itself() -> None:
     assert policy.timed_automations == (remind,)
     assert (remind.since, remind.time) == ("waiting_on_customer", timedelta(days=1))
     assert {"customer.name", "event.before", "conversation.waiting_minutes"} <= policy.asked
+
+
+def test_the_guide_is_right_and_whole() -> None:
+    guide = GUIDE.read_text(encoding="utf-8")
+    (example,) = re.findall(r"```yaml\n(.*?)```", guide, flags=re.DOTALL)
+    policy = policy_with(example)
+    assert {action.kind for automation in policy.automations for action in automation.do} <= set(KINDS)
+    assert policy.timed_automations
+    for name in (*EVENT_KINDS, *SINCE, *KINDS):
+        assert f"`{name}`" in guide
 
 
 @pytest.mark.parametrize(
