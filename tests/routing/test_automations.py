@@ -32,7 +32,7 @@ from routing.targets import known_of
 from routing.types import EVENT_KINDS, EventKind, Facts, Happened, Status
 
 GUIDE = Path(__file__).parents[2] / "docs/automations.md"
-KINDS = ("set", "tag", "untag", "notify", "assign", "reply")
+ACTIONS = ("set", "tag", "untag", "notify", "assign", "reply")
 NOON = datetime(2026, 11, 20, 11, 0, tzinfo=UTC)
 
 
@@ -94,9 +94,9 @@ def test_the_guide_is_right_and_whole() -> None:
     guide = GUIDE.read_text(encoding="utf-8")
     (example,) = re.findall(r"```yaml\n(.*?)```", guide, flags=re.DOTALL)
     policy = policy_with(example)
-    assert {action.kind for automation in policy.automations for action in automation.do} <= set(KINDS)
+    assert {action.kind for automation in policy.automations for action in automation.do} <= set(ACTIONS)
     assert policy.timed_automations
-    for name in (*EVENT_KINDS, *SINCE, *KINDS):
+    for name in (*EVENT_KINDS, *SINCE, *ACTIONS):
         assert f"`{name}`" in guide
 
 
