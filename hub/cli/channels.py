@@ -179,7 +179,7 @@ def renew(
         say(f"Channel {name} has its new settings: hub channels test {name} tries them out.")
 
 
-def authorize(name: NameArgument) -> None:
+def authorize(name: NameArgument, as_json: JsonOption = False) -> None:
     """Sign in to a channel's account in a browser, where its vendor wants that.
 
     The address to open is printed. When you have agreed there, the browser ends at an address that need not
@@ -197,7 +197,8 @@ def authorize(name: NameArgument) -> None:
         if address is None:
             raise Invalid(f"channel {name} is not signed in to by a browser", field="channel")
         say("Open this where you are signed in with the brand's account, and agree:")
-        show(address)
+        # On stdout programs get the channel, and nothing else.
+        say(address) if as_json else show(address)
         answer = typer.prompt("The address where the browser ends", hide_input=True, err=True)
         given = connector.authorized(answer)
     except ConnectorError as error:
@@ -205,8 +206,13 @@ def authorize(name: NameArgument) -> None:
     finally:
         connector.close()
     with opened(nudging=True) as hub, hub.database.session() as session:
-        renew_channel(session, find_channel(session, name), given, utcnow())
-    say(f"Channel {name} is signed in: hub channels test {name} tries it out.")
+        channel = find_channel(session, name)
+        renew_channel(session, channel, given, utcnow())
+        shown = _told(session, channel, hub.settings)
+    if as_json:
+        write_json(shown)
+    else:
+        say(f"Channel {name} is signed in: hub channels test {name} tries it out.")
 
 
 def backfill(

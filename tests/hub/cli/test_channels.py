@@ -154,6 +154,8 @@ def test_a_channel_is_signed_in_to_by_a_browser(cli: Cli, hub: Hub, monkeypatch:
     assert "token-of-the-browser" not in told.output
     with hub.database.reading() as session:
         assert find_channel(session, "acme").secrets == {"token": "token-of-the-browser"}
+    as_json = cli.json("channels", "authorize", "acme", given="http://127.0.0.1/?code=another\n")
+    assert (as_json["name"], as_json["config"]) == ("acme", {"handle": "brand"})
     wrong = cli("channels", "authorize", "acme", given="http://127.0.0.1/?error=no\n", status=1)
     assert "begin anew" in wrong.stderr
     cli("channels", "add", "shop", "--connector", "webhook")
