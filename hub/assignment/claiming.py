@@ -7,7 +7,7 @@ writer. Everybody who asks waits for the statements here on SQLite, so there are
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 from sqlalchemy import Select, Update, bindparam, func, not_, or_, select, update
 from sqlalchemy.orm import Session
@@ -69,8 +69,13 @@ def _claim_by_rules(session: Session, user_id: int, now: datetime) -> int | None
     return None
 
 
-# The policies that this process has read, by the digest of their text.
-_policies: dict[str, Policy] = {}
+class _Memory:
+    """The policies that this process has read, by the digest of their text, and which ruled last."""
+
+    policies: ClassVar[dict[str, Policy]] = {}
+    last: ClassVar[str] = ""
+
+
 MOST_POLICIES = 8
 
 
@@ -85,22 +90,25 @@ class _Ruling(NamedTuple):
 def _ruling(session: Session) -> _Ruling:
     """The policy that rules; its text is read only where this process has not read it yet."""
     row = session.connection().execute(_RULING).one_or_none()
-    known = _policies.get(row.digest) if row else None
+    known = _Memory.policies.get(row.digest) if row else None
     if row is None or known is None:
-        if len(_policies) >= MOST_POLICIES:
-            _policies.clear()
+        if len(_Memory.policies) >= MOST_POLICIES:
+            _Memory.policies.clear()
         known = active_policy(session).policy
-        _policies[active_version(session).digest] = known
+        _Memory.policies[active_version(session).digest] = known
         row = session.connection().execute(_RULING).one()
+    _Memory.last = row.digest
     return _Ruling(known, row.id, row.changing)
 
 
 def _claim_freely(session: Session, user_id: int, now: datetime, claim: Update) -> int | None:
-    """The earliest of all, if a policy rules that lets everybody take everything, as far as we know it."""
-    free = [digest for digest, policy in _policies.items() if policy.assigns_freely]
-    if not free:
+    """The earliest of all, if that policy rules which ruled last as far as we know, and it lets everybody
+    take everything."""
+    digest = _Memory.last
+    policy = _Memory.policies.get(digest)
+    if policy is None or not policy.assigns_freely:
         return None
-    values = {"user_id": user_id, "now": now, "free": free}
+    values = {"user_id": user_id, "now": now, "digest": digest}
     row = session.connection().execute(claim, values).one_or_none()
     if row is None:
         return None
@@ -203,7 +211,7 @@ _RULING = _newest().add_columns(_CHANGING.label("changing"))
 _DIGEST = _newest().with_only_columns(PolicyVersion.digest).scalar_subquery()
 _CLAIM_CHANGING = (
     _owned_by_asker(_earliest_of_all())
-    .where(_DIGEST.in_(bindparam("free", expanding=True)))
+    .where(bindparam("digest") == _DIGEST)
     .returning(_VERSION.label("version_id"))
 )
 _CLAIM_FREELY = _CLAIM_CHANGING.where(not_(_CHANGING))

@@ -1,7 +1,8 @@
 """`next` for eight agents at once, on queues of several sizes, beside bare one-row commits.
 
-Measured twice: while everybody may take everything, and under rules of assignment, where the queue has as
-many lanes as there are teams and each agent is of some of them.
+Measured twice: while everybody may take everything, and under rules of assignment with teams, skills,
+capacity and known customers, where the queue has as many lanes as there are teams and each agent is of some
+of them. At last the most are stored, and few of them wait.
 """
 
 from __future__ import annotations
@@ -32,21 +33,24 @@ TEAMS_EACH = 10
 CLAIMS = 1600
 ROUNDS = 4
 PICKS = 300
+FEW = 10_000
 
 # Reply times spread over three hours in an order of their own, so that the index is not filled from one end.
 _FILL = {
     "sqlite": """
         WITH RECURSIVE series(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM series WHERE n < :rows)
         INSERT INTO conversations (channel_id, customer_id, status, created_at, updated_at, last_message_at,
-                                   waiting_since, weight, work_seconds, reply_by, gave_way_to, lane)
-        SELECT :channel, :customer, 'open', :now, :now, :now, :now, 1.0, 300,
+                                   waiting_since, weight, work_seconds, policy_version_id, reply_by,
+                                   gave_way_to, lane)
+        SELECT :channel, :customer, 'open', :now, :now, :now, :now, 1.0, 300, :version,
                datetime(:now, '+' || (n * 7919 % 10800) || ' seconds') || '.000000', 0,
                '[1,"team ' || (n % :teams) || '",[["skill",2]]]' FROM series
     """,
     "postgresql": """
         INSERT INTO conversations (channel_id, customer_id, status, created_at, updated_at, last_message_at,
-                                   waiting_since, weight, work_seconds, reply_by, gave_way_to, lane)
-        SELECT :channel, :customer, 'open', :now, :now, :now, :now, 1.0, 300,
+                                   waiting_since, weight, work_seconds, policy_version_id, reply_by,
+                                   gave_way_to, lane)
+        SELECT :channel, :customer, 'open', :now, :now, :now, :now, 1.0, 300, :version,
                CAST(:now AS timestamptz) + make_interval(secs => (CAST(n AS bigint) * 7919 % 10800)), 0,
                '[1,"team ' || (n % :teams) || '",[["skill",2]]]'
         FROM generate_series(1, :rows) AS n
@@ -60,25 +64,43 @@ def bench_claims(
     """Fill the (migrated, empty) database to each of `sizes` in turn, and measure."""
     area = f"next, {'SQLite' if database.is_sqlite else 'PostgreSQL'}"
     users, channel_id, customer_id = _prepare(database)
+    version_id = _rule_by(database, _rules())
+    _rule_by(database, DEFAULT_POLICY)
     waiting = 0
     picks: list[float] = []
     for size in sizes:
         progress(f"{area}: {size:,} waiting")
-        _fill(database, size - waiting, channel_id, customer_id)
+        _fill(database, size - waiting, channel_id, customer_id, version_id)
         pick = quantile(_picks(database), 0.5)
         picks.append(pick)
         yield Figure(area, f"pick alone, {size:,} waiting, p50", pick * 1e3, "ms")
-        yield from _next(database, users, area, size)
-        _rule_by(database, _rules())
-        yield from _next(database, users, f"{area}, {TEAMS} lanes", size)
-        _rule_by(database, DEFAULT_POLICY)
+        yield from _both(database, users, area, f"{size:,} waiting")
         waiting = size - 2 * CLAIMS
     if len(sizes) > 1:
         growth = picks[-1] / picks[0]
         yield at_most(area, f"pick, {sizes[-1]:,} against {sizes[0]:,} waiting", growth, "×", 2)
+    progress(f"{area}: {sizes[-1]:,} stored, {FEW:,} waiting")
+    _answer(database, FEW)
+    yield from _both(database, users, area, f"{sizes[-1]:,} stored, {FEW:,} waiting", placed=True)
 
 
-def _next(database: Database, users: list[int], area: str, size: int) -> Iterator[Figure]:
+def _both(
+    database: Database, users: list[int], area: str, size: str, *, placed: bool = False
+) -> Iterator[Figure]:
+    for where, rules in ((f"{area}, {TEAMS} lanes", _rules()), (area, DEFAULT_POLICY)):
+        version_id = _rule_by(database, rules)
+        if placed:
+            with database.session() as session:
+                session.execute(
+                    update(Conversation)
+                    .where(Conversation.reply_by.is_not(None))
+                    .values(policy_version_id=version_id, placed_for=utcnow())
+                )
+            _settle(database)
+        yield from _next(database, users, where, size)
+
+
+def _next(database: Database, users: list[int], area: str, size: str) -> Iterator[Figure]:
     with database.session() as session:
         # What was handed out before is answered, so that nobody has it in hand.
         session.execute(
@@ -88,28 +110,28 @@ def _next(database: Database, users: list[int], area: str, size: int) -> Iterato
         )
     claims, commits, per_second = _claims(database, users)
     for name, times, share in (
-        (f"bare commit, {AGENTS} writers, {size:,} waiting, p50", commits, 0.5),
-        (f"next, {AGENTS} agents, {size:,} waiting, p50", claims, 0.5),
-        (f"next, {AGENTS} agents, {size:,} waiting, p99", claims, 0.99),
+        (f"bare commit, {AGENTS} writers, {size}, p50", commits, 0.5),
+        (f"next, {AGENTS} agents, {size}, p50", claims, 0.5),
+        (f"next, {AGENTS} agents, {size}, p99", claims, 0.99),
     ):
         yield Figure(area, name, quantile(times, share) * 1e3, "ms")
-    yield Figure(area, f"next, {AGENTS} agents, {size:,} waiting", per_second, "1/s")
+    yield Figure(area, f"next, {AGENTS} agents, {size}", per_second, "1/s")
     ratio = quantile(claims, 0.5) / quantile(commits, 0.5)
-    name = f"next against a bare commit, {size:,} waiting"
-    # Rules are read and several lanes looked at: more than one statement, and no more the longer the queue.
-    yield at_most(area, name, ratio, "×", 2) if "lanes" not in area else Figure(area, name, ratio, "×")
+    name = f"next against a bare commit, {size}"
+    yield at_most(area, name, ratio, "×", 2)
 
 
 def _rules() -> str:
     """The built-in policy with a team for each lane."""
     teams = ", ".join(f"team {n}" for n in range(TEAMS))
     more = f"teams: [{teams}]\nskills: [skill]\ncapacity: {{default: 1000}}\n"
-    return more + DEFAULT_POLICY
+    known = "assignment:\n  known_customer: {within: 30d, hold: 5m}\n"
+    return more + DEFAULT_POLICY.replace("assignment:\n", known)
 
 
-def _rule_by(database: Database, text: str) -> None:
+def _rule_by(database: Database, text: str) -> int:
     with database.session() as session:
-        activate(session, text, utcnow())
+        return activate(session, text, utcnow()).version_id
 
 
 def _prepare(database: Database) -> tuple[list[int], int, int]:
@@ -136,18 +158,44 @@ def _prepare(database: Database) -> tuple[list[int], int, int]:
         return [user.id for user in users], channel.id, customer.id
 
 
-def _fill(database: Database, rows: int, channel_id: int, customer_id: int) -> None:
+def _fill(database: Database, rows: int, channel_id: int, customer_id: int, version_id: int) -> None:
     now = utcnow()
     moment = now.replace(tzinfo=None).isoformat(" ") if database.is_sqlite else now
     with database.session() as session:
         session.execute(
             text(_FILL[database.engine.dialect.name]),
-            {"rows": rows, "channel": channel_id, "customer": customer_id, "now": moment, "teams": TEAMS},
+            {
+                "rows": rows,
+                "channel": channel_id,
+                "customer": customer_id,
+                "version": version_id,
+                "now": moment,
+                "teams": TEAMS,
+            },
         )
+    _settle(database)
+
+
+def _answer(database: Database, left: int) -> None:
+    """Answer all but so many of those who wait."""
     with database.session() as session:
-        session.execute(text("ANALYZE conversations"))
+        waiting = select(Conversation.id).where(Conversation.reply_by.is_not(None))
+        first = session.scalars(waiting.order_by(Conversation.id).offset(left).limit(1)).one()
+        session.execute(
+            update(Conversation)
+            .where(Conversation.id >= first)
+            .values(reply_by=None, waiting_since=None, status="solved")
+        )
+
+
+def _settle(database: Database) -> None:
+    """Have the database put away what filling left, which is not to be carried over by those who claim."""
+    with database.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+        if database.is_sqlite:
+            connection.exec_driver_sql("ANALYZE conversations")
+        else:
+            connection.exec_driver_sql("VACUUM ANALYZE conversations")
     if database.is_sqlite:
-        # What filling left in the log is not to be carried over by those who claim.
         with closing(database.engine.raw_connection()) as raw:
             raw.cursor().execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
 
