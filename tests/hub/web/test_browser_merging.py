@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Literal
-
 from playwright.sync_api import Page, expect
 
 from connectors.base import Identity
@@ -12,9 +10,7 @@ from tests import factories
 from tests.factories import inbound, receive_one
 from tests.hub.web.looking import status, toast
 from tests.hub.web.serving import ServedHub
-from tests.hub.web.test_looks import AXE, PHONE, _audit
-
-SCHEMES: tuple[Literal["light", "dark"], ...] = ("light", "dark")
+from tests.hub.web.test_looks import AXE, PHONE, SCHEMES, _audit
 
 
 def test_merge_unmerge_split_and_another_channel(served: ServedHub, page: Page) -> None:
@@ -86,14 +82,15 @@ def test_merge_unmerge_split_and_another_channel(served: ServedHub, page: Page) 
         f"/conversations/{first}/merge?into={second}",
         f"/conversations/{second}/split?message={said[1].id}",
     )
-    for scheme in SCHEMES:
-        page.emulate_media(color_scheme=scheme)
-        for path in paths:
-            page.goto(path)
-            page.evaluate(AXE.read_text())
-            assert _audit(page) == []
-    page.set_viewport_size({"width": PHONE["width"], "height": PHONE["height"]})
     for path in paths:
         page.goto(path)
+        page.evaluate(AXE.read_text())
+        for scheme, rules in SCHEMES:
+            page.emulate_media(color_scheme=scheme)
+            assert _audit(page, *rules) == []
+        wide = page.viewport_size
+        page.set_viewport_size({"width": PHONE["width"], "height": PHONE["height"]})
         over = "document.documentElement.scrollWidth - document.documentElement.clientWidth"
         assert page.evaluate(over) <= 0
+        assert wide is not None
+        page.set_viewport_size(wide)
