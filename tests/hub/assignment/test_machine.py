@@ -7,4 +7,4 @@ from tests.hub.assignment.machine import play
 
 
 def test_a_day_on_the_floor(hub: Hub) -> None:
-    play(hub, examples=8, steps=25)
+    play(hub, examples=6, steps=20)
