@@ -27,10 +27,11 @@ def render(kind: str, item: Any, autogen: Any) -> str | Literal[False]:
     return False
 
 
-with engine.execution_options(sqlite_begin="BEGIN IMMEDIATE").connect() as connection:
+with engine.execution_options(sqlite_begin="BEGIN IMMEDIATE").connect() as connection, connection.begin():
+    if connection.dialect.name == "postgresql":
+        # Web and worker may start together; one migrates, the others wait and find nothing to do.
+        connection.execute(text("SELECT pg_advisory_xact_lock(7262617)"))
+    # Within the transaction: of SQLite Alembic would otherwise end it after each migration, and another
+    # process would go on from there.
     context.configure(connection=connection, target_metadata=Base.metadata, render_item=render)
-    with connection.begin():
-        if connection.dialect.name == "postgresql":
-            # Web and worker may start together; one migrates, the others wait and find nothing to do.
-            connection.execute(text("SELECT pg_advisory_xact_lock(7262617)"))
-        context.run_migrations()
+    context.run_migrations()
