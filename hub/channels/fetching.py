@@ -28,7 +28,8 @@ from hub.inbox.service import Received
 from hub.runtime import Hub
 
 logger = log.get(__name__)
-# A channel with much to bring lets the others have a turn after so much.
+# A channel with much to bring lets the others have a turn after so much that is new. What is read again for
+# safety does not count: where that is more than a turn, the new behind it would never be reached.
 MOST_BATCHES = 20
 MOST_SECONDS = 60.0
 # While a line is open, fetching only makes sure that it told everything.
@@ -73,9 +74,10 @@ def _fetch(hub: Hub, hold: Hold[Feed], channel: Channel) -> None:
                 batch = None
                 break
             total.add(kept)
-            count += 1
-            if count >= MOST_BATCHES or time.monotonic() >= ends_at:
-                break
+            if kept.news:
+                count += 1
+                if count >= MOST_BATCHES or time.monotonic() >= ends_at:
+                    break
             try:
                 batch = next(batches, None)
             except Exception as error:

@@ -51,6 +51,11 @@ class Received:
     early: int = 0
     ignored: int = 0
 
+    @property
+    def news(self) -> bool:
+        """Whether it brought anything that was not known."""
+        return bool(self.stored or self.rejected or self.changed or self.early)
+
     def add(self, other: Received) -> None:
         """Count `other` in."""
         for each in fields(self):

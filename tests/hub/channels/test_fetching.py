@@ -189,6 +189,17 @@ def test_much_to_bring_lets_others_have_a_turn(
     assert stored(hub) == list("abcdefg")
 
 
+def test_more_that_is_read_again_than_fits_into_a_turn_stops_nothing(
+    hub: Hub, line: Channel, vendor: Vendor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(fetching, "MOST_BATCHES", 2)
+    vendor.post(*"abcdefghijklmno")
+    vendor.overlap = 100
+    for _ in range(4):
+        fetch(hub)
+    assert stored(hub) == list("abcdefghijklmno")
+
+
 def test_the_vendor_says_when_to_come_back(hub: Hub, line: Channel, vendor: Vendor, feed: Feeds) -> None:
     vendor.before = [RetryLater("Too many requests.", after_seconds=1234, status=429)]
     fetch(hub)

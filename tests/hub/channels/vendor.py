@@ -36,7 +36,7 @@ class Vendor:
     tells, batch by batch; a `Batch` in full, which may come first of all, as what opens the line. An
     exception among them is raised, something to call is called. `fetches` are the cursors that came.
     `renewed` is what a renewal gives, or raises. `files` are to be had by their addresses; `downloads` are
-    those that were asked for.
+    those that were asked for. `overlap` is how many posts each fetch reads again.
     """
 
     posts: list[Item] = field(default_factory=list)
@@ -48,6 +48,7 @@ class Vendor:
     lines: list[Any] = field(default_factory=list)
     closed: int = 0
     size: int = 2
+    overlap: int = 0
     budgets: tuple[Budget, ...] = ()
     says: str | Exception = "reads as @brand"
     told: Event = field(default_factory=Event)
@@ -121,8 +122,9 @@ class ScriptedConnector(Connector):
 
     def fetch(self, cursor: Cursor | None) -> Iterator[Batch]:
         VENDOR.fetches.append(cursor)
-        for last, page in VENDOR.pages(VENDOR.posts, cursor["last"] if cursor else 0):
-            yield Batch(page, {"last": last})
+        known = cursor["last"] if cursor else 0
+        for last, page in VENDOR.pages(VENDOR.posts, known - VENDOR.overlap):
+            yield Batch(page, {"last": max(known, last)})
 
     @property
     def streams(self) -> bool:
