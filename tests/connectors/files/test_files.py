@@ -260,6 +260,7 @@ def test_a_reply_is_one_whole_file(tmp_path: Path) -> None:
         "references": [],
         "answered": {},
         "attachments": [],
+        "automatic": False,
     }
 
 
