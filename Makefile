@@ -21,7 +21,7 @@ demo: $(VENV)/installed ## install, fill a database with an invented brand, star
 	$(BIN)/hub demo
 
 test: $(VENV)/installed-dev servers check ## everything: install, servers, checks, all tests
-	$(BIN)/python -m pytest -n $(WORKERS) --dist loadscope $(ARGS)
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadscope --no-loadscope-reorder $(ARGS)
 
 check: $(VENV)/installed-dev ## format, lint, types, who may import whom
 	$(BIN)/ruff format --check
