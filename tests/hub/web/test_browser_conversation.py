@@ -278,6 +278,12 @@ def test_remote_images_are_fetched_only_when_asked_for(
     expect(mail.get_by_alt_text("Pixel")).to_have_attribute("src", "https://tracker.example/1.png")
     assert is_loaded(mail.get_by_alt_text("Pixel"))
     expect(button).to_be_hidden()
+    more = factories.inbound("One more thing", author="Pia", sent_at=utcnow())
+    with served.session() as session:
+        channel = get_conversation(session, waiting["Pia"]).channel
+        factories.receive_one(session, channel, more, now=utcnow())
+    expect(page.locator("#thread")).to_contain_text("One more thing")
+    expect(button).to_be_hidden()
     assert asked == ["https://tracker.example/1.png"]
 
 

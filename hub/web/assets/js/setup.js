@@ -10,6 +10,8 @@ const ours = {
   "data-view": () => false,
   // How high a mail is, is known only here.
   style: (node) => node.tagName !== "IFRAME",
+  // Images that were asked for are there.
+  hidden: (node) => !node.matches("form[data-remote]"),
 };
 Idiomorph.defaults.callbacks.beforeAttributeUpdated = (name, node) => ours[name]?.(node) ?? true;
 // An answer that was asked for stays, while the question stays the same.
