@@ -18,7 +18,7 @@ from connectors.base import Batch, Connector, InboundMessage, Item
 from hub import log
 from hub.accounts.models import User
 from hub.channels.fetching import close
-from hub.channels.leases import Hold, Lost, claim, holding, is_due
+from hub.channels.leases import Hold, Lost, claim_due, holding
 from hub.channels.models import Backfill, Channel, Feed
 from hub.channels.service import open_connector
 from hub.channels.storing import budgets_of, note_budgets, store
@@ -83,14 +83,10 @@ def unfinished(session: Session, channel_id: int, *, lock: bool = False) -> Back
 def backfill(hub: Hub) -> int:
     """Take one step with the history that has waited longest, unless something new waits; how many."""
     ready = select(Backfill).where(Backfill.finished_at.is_(None))
-    with hub.database.reading() as session:
-        if not is_due(session, ready, utcnow()) or not _is_calm(session):
-            return 0
-    with hub.database.session() as session:
-        held = claim(session, ready, utcnow(), hub.settings.fetch_lease_seconds)
-        if held is None:
-            return 0
-        channel = session.get_one(Channel, held.channel_id)
+    claimed = claim_due(hub.database, ready, hub.settings.fetch_lease_seconds, _is_calm)
+    if claimed is None:
+        return 0
+    held, channel = claimed
     try:
         with holding(hub.database, held, hub.settings.fetch_lease_seconds) as hold:
             _step(hub, hold, channel)
@@ -240,12 +236,5 @@ def _failed(hub: Hub, hold: Hold[Backfill], channel: Channel, error: Exception) 
         tries = session.get_one(Backfill, hold.work.id).failures + 1
     trouble, now = trouble_of(error, tries, channel), utcnow()
     with hub.database.session() as session:
-        hold.give_back(
-            session,
-            failures=tries,
-            trouble=trouble.kind,
-            error=trouble.error,
-            error_at=now,
-            due_at=now + timedelta(seconds=trouble.pause_seconds),
-        )
+        hold.fail(session, trouble, tries, now)
     logger.warning("backfill_failed", channel=channel.name, trouble=trouble.kind, failures=tries)

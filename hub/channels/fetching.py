@@ -17,11 +17,11 @@ from connectors.base import Batch, Connector
 from connectors.registry import connector_type
 from hub import log
 from hub.backoff import spread
-from hub.channels.leases import Hold, Lost, claim, holding, is_due
+from hub.channels.leases import Hold, Lost, claim_due, holding
 from hub.channels.models import Channel, Feed
 from hub.channels.service import open_connector
 from hub.channels.storing import budgets_of, note_budgets, note_lag, store
-from hub.channels.trouble import trouble_of
+from hub.channels.trouble import Trouble, trouble_of
 from hub.clock import utcnow
 from hub.database import UtcDateTime
 from hub.inbox.service import Received
@@ -40,15 +40,10 @@ RENEWED_SECONDS = 5.0
 def fetch(hub: Hub) -> int:
     """Fetch the channel that has been due longest; how many there were."""
     ready = select(Feed).where(Feed.mode == "fetch")
-    with hub.database.reading() as session:
-        if not is_due(session, ready, utcnow()):
-            return 0
-    with hub.database.session() as session:
-        feed = claim(session, ready, utcnow(), hub.settings.fetch_lease_seconds)
-        if feed is None:
-            return 0
-        feed.asked = False
-        channel = session.get_one(Channel, feed.channel_id)
+    claimed = claim_due(hub.database, ready, hub.settings.fetch_lease_seconds)
+    if claimed is None:
+        return 0
+    feed, channel = claimed
     try:
         with holding(hub.database, feed, hub.settings.fetch_lease_seconds) as hold:
             _fetch(hub, hold, channel)
@@ -139,15 +134,9 @@ def _failed(
         note_budgets(current, budgets, now)
         # What did not serve any more may have been renewed while it was tried.
         stale = trouble.kind == "sign_in" and current.secrets != channel.secrets
-        pause = spread(RENEWED_SECONDS) if stale else trouble.pause_seconds
-        hold.give_back(
-            session,
-            failures=failures,
-            trouble="later" if stale else trouble.kind,
-            error=trouble.error,
-            error_at=now,
-            due_at=now + timedelta(seconds=pause),
-        )
+        if stale:
+            trouble = Trouble("later", trouble.error, spread(RENEWED_SECONDS))
+        hold.fail(session, trouble, failures, now)
     logger.warning("fetch_failed", channel=channel.name, trouble=trouble.kind, failures=failures)
 
 

@@ -6,7 +6,7 @@ lease and a dead process soon does.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import datetime, timedelta
 from threading import Event, Thread
@@ -18,6 +18,7 @@ from sqlalchemy.orm import Session
 
 from hub import log
 from hub.channels.models import Backfill, Channel, Feed
+from hub.channels.trouble import Trouble
 from hub.clock import utcnow
 from hub.database import Database
 
@@ -34,6 +35,27 @@ class Lost(Exception):
     """Somebody else has taken over, or a person stopped it: what was about to be stored is left alone."""
 
 
+def claim_due(
+    database: Database,
+    ready: Select[Work],
+    lease_seconds: float,
+    provided: Callable[[Session], bool] = lambda session: True,
+) -> tuple[Work, Channel] | None:
+    """Claim with the channel, in a transaction of its own; None where there is nothing to claim, or what is
+    `provided` does not hold."""
+    # Looked first, so that nobody waits for one who finds nothing.
+    with database.reading() as session:
+        if session.scalar(_first(ready, utcnow())) is None or not provided(session):
+            return None
+    with database.session() as session:
+        found = claim(session, ready, utcnow(), lease_seconds)
+        if found is None:
+            return None
+        if isinstance(found, Feed):
+            found.asked = False
+        return found, session.get_one(Channel, found.channel_id)
+
+
 def claim(session: Session, ready: Select[Work], now: datetime, lease_seconds: float) -> Work | None:
     """Take what has been due longest of `ready`, for so long, on a channel that is not paused.
 
@@ -44,11 +66,6 @@ def claim(session: Session, ready: Select[Work], now: datetime, lease_seconds: f
     if found is not None:
         found.lease, found.leased_until = uuid4().hex, now + timedelta(seconds=lease_seconds)
     return found
-
-
-def is_due(session: Session, ready: Select[Work], now: datetime) -> bool:
-    """Whether there is anything to claim: asked first, so that nobody waits for one who finds nothing."""
-    return session.scalar(_first(ready, now)) is not None
 
 
 class Hold(Generic[Work]):
@@ -76,6 +93,18 @@ class Hold(Generic[Work]):
     def give_back(self, session: Session, **values: Any) -> None:
         """Let go, and store `values`. Raises: Lost."""
         _write(session, self.work, lease=None, leased_until=None, **values)
+
+    def fail(self, session: Session, trouble: Trouble, failures: int, now: datetime, **values: Any) -> None:
+        """Let go after so many failures in a row until the next try, and store `values`. Raises: Lost."""
+        self.give_back(
+            session,
+            failures=failures,
+            trouble=trouble.kind,
+            error=trouble.error,
+            error_at=now,
+            due_at=now + timedelta(seconds=trouble.pause_seconds),
+            **values,
+        )
 
     def beat(self, now: datetime) -> bool:
         """Hold on from `now` although nothing came; whether there is anything to hold any more."""

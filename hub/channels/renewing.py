@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import select, update
@@ -22,7 +22,7 @@ from connectors.base import Connector
 from connectors.registry import connector_type
 from hub import log
 from hub.channels.fetching import close
-from hub.channels.leases import Hold, Lost, claim, holding, is_due
+from hub.channels.leases import Hold, Lost, claim_due, holding
 from hub.channels.models import Channel, Feed
 from hub.channels.service import open_connector, read_config, secrets_of, split_config
 from hub.channels.trouble import trouble_of
@@ -40,14 +40,10 @@ STORE_PAUSE_SECONDS = 1.0
 def renew_credentials(hub: Hub) -> int:
     """Renew those that have been due longest; how many there were."""
     ready = select(Feed).where(Feed.mode == "renew")
-    with hub.database.reading() as session:
-        if not is_due(session, ready, utcnow()):
-            return 0
-    with hub.database.session() as session:
-        feed = claim(session, ready, utcnow(), LEASE_SECONDS)
-        if feed is None:
-            return 0
-        channel = session.get_one(Channel, feed.channel_id)
+    claimed = claim_due(hub.database, ready, LEASE_SECONDS)
+    if claimed is None:
+        return 0
+    feed, channel = claimed
     try:
         with holding(hub.database, feed, LEASE_SECONDS) as hold:
             _renew(hub, hold, channel)
@@ -117,12 +113,5 @@ def _failed(hub: Hub, hold: Hold[Feed], channel: Channel, error: Exception) -> N
     failures = hold.work.failures + 1
     trouble, now = trouble_of(error, failures, channel), utcnow()
     with hub.database.session() as session:
-        hold.give_back(
-            session,
-            failures=failures,
-            trouble=trouble.kind,
-            error=trouble.error,
-            error_at=now,
-            due_at=now + timedelta(seconds=trouble.pause_seconds),
-        )
+        hold.fail(session, trouble, failures, now)
     logger.warning("renewal_failed", channel=channel.name, trouble=trouble.kind, failures=failures)

@@ -19,7 +19,7 @@ from sqlalchemy.orm import Session
 from connectors.base import Batch, Connector, RetryLater
 from hub import log
 from hub.channels.fetching import close, poll_seconds
-from hub.channels.leases import Hold, Lost, claim, holding, is_due
+from hub.channels.leases import Hold, Lost, claim_due, holding
 from hub.channels.models import Channel, Feed
 from hub.channels.service import look_now, open_connector
 from hub.channels.storing import budgets_of, note_budgets, note_lag, store
@@ -107,12 +107,8 @@ class Streams:
 
 def _claim(hub: Hub) -> _Line | None:
     ready = select(Feed).where(Feed.mode == "stream")
-    with hub.database.reading() as session:
-        if not is_due(session, ready, utcnow()):
-            return None
-    with hub.database.session() as session:
-        feed = claim(session, ready, utcnow(), LEASE_SECONDS)
-        return None if feed is None else _Line(feed, session.get_one(Channel, feed.channel_id))
+    claimed = claim_due(hub.database, ready, LEASE_SECONDS)
+    return None if claimed is None else _Line(*claimed)
 
 
 def _listen(hub: Hub, line: _Line, hold: Hold[Feed], stop: Event) -> None:
@@ -172,15 +168,7 @@ def _lost(hub: Hub, line: _Line, hold: Hold[Feed], connector: Connector | None, 
     with hub.database.session() as session:
         channel = session.get_one(Channel, line.channel.id, with_for_update={"key_share": True})
         note_budgets(channel, budgets, now)
-        hold.give_back(
-            session,
-            failures=tries,
-            trouble=trouble.kind,
-            error=trouble.error,
-            error_at=now,
-            opened_at=None,
-            due_at=now + timedelta(seconds=trouble.pause_seconds),
-        )
+        hold.fail(session, trouble, tries, now, opened_at=None)
         _fetch_as_usual(session, channel, now)
     logger.warning("stream_closed", channel=line.channel.name, trouble=trouble.kind, failures=tries)
 
