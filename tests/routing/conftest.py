@@ -2,6 +2,5 @@
 
 from hypothesis import settings
 
-# Fewer than usual, since the suite is run often and draws others each time.
-settings.register_profile("patient", deadline=None, max_examples=50)
+settings.register_profile("patient", deadline=None)
 settings.load_profile("patient")

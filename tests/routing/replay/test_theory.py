@@ -1,7 +1,6 @@
-"""The simulator against queueing theory: mean waits are what the formulas say, within some in a hundred.
+"""The simulator against queueing theory: long waits are what the formulas say, within two in a hundred.
 
-A fraction of the arrivals of `hub bench --only replay`, which holds it to two in a hundred: means of so few
-stray by some in a hundred from seed to seed, and seeds are fixed. A wrong order is off by tens.
+Fewer arrivals than `hub bench --only replay` has, at loads where the mean settles sooner; seeds are fixed.
 """
 
 from __future__ import annotations
@@ -27,16 +26,15 @@ from routing.replay.theory import (
 SHARES = (0.1, 0.3, 0.6)
 SLOPES = (8.0, 3.0, 1.0)
 MEAN = 300.0
-SEEDS = (7, 8)
-NEAR = 0.05
+SEEDS = (1, 2, 3)
 
 
 def poisson(servers: int, use: float) -> Poisson:
     return Poisson([use * servers / MEAN * share for share in SHARES], MEAN, servers)
 
 
-def simulated(source: Poisson, discipline: Discipline, count: int = 30_000) -> list[float]:
-    """The mean waits by level over the seeds."""
+def simulated(source: Poisson, discipline: Discipline, count: int = 60_000) -> list[float]:
+    """The mean waits by level over some seeds."""
     found = []
     for seed in SEEDS:
         jobs = source.jobs(count, seed)
@@ -50,29 +48,29 @@ def test_first_come_waits_as_erlang_says(servers: int, use: float) -> None:
     source = poisson(servers, use)
     waits = simulated(source, first_come)
     whole = sum(share * wait for share, wait in zip(SHARES, waits, strict=True))
-    assert whole == pytest.approx(source.first_come_wait, rel=NEAR)
+    assert whole == pytest.approx(source.first_come_wait, rel=0.02)
 
 
 @pytest.mark.parametrize(("servers", "use"), [(1, 0.5), (3, 0.6)])
 def test_strict_levels_wait_as_cobham_says(servers: int, use: float) -> None:
     source = poisson(servers, use)
     expected = strict_waits(source.rates, source.residual, MEAN, servers)
-    assert simulated(source, strict_levels) == pytest.approx(expected, rel=NEAR)
+    assert simulated(source, strict_levels) == pytest.approx(expected, rel=0.02)
 
 
 def test_accumulating_priorities_wait_as_kleinrock_says() -> None:
     source = poisson(3, 0.6)
     expected = accumulating_waits(source.rates, SLOPES, source.residual, MEAN, source.servers)
-    assert simulated(source, accumulating(SLOPES)) == pytest.approx(expected, rel=NEAR)
+    assert simulated(source, accumulating(SLOPES)) == pytest.approx(expected, rel=0.02)
 
 
 def test_constant_work_waits_as_pollaczek_and_khinchine_say() -> None:
     source = poisson(1, 0.6)
-    jobs = source.jobs(60_000, SEEDS[0])
+    jobs = source.jobs(150_000, seed=1)
     jobs = replace(jobs, handle=[MEAN] * len(jobs))
     expected = strict_waits(source.rates, residual_work(source.rates, MEAN**2), MEAN)
     outcome = simulate(jobs, Staffing.constant(1), strict_levels)
-    assert waits_by_level(jobs, outcome, 3) == pytest.approx(expected, rel=NEAR)
+    assert waits_by_level(jobs, outcome, 3) == pytest.approx(expected, rel=0.02)
 
 
 def work_of_waiting(jobs: Jobs, discipline: Discipline) -> float:
@@ -93,7 +91,7 @@ def test_what_one_gains_another_loses(discipline: Discipline) -> None:
 
     The unfinished work at any moment is the same in whatever order a single agent who never rests takes it.
     """
-    jobs = poisson(1, 0.9).jobs(1500, seed=4)
+    jobs = poisson(1, 0.9).jobs(4000, seed=4)
     assert work_of_waiting(jobs, discipline) == pytest.approx(work_of_waiting(jobs, first_come), rel=1e-9)
 
 
