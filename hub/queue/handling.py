@@ -13,7 +13,7 @@ from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
 from typing import Any, cast
 
-from sqlalchemy import and_, func, or_, select, update
+from sqlalchemy import ColumnElement, and_, func, or_, select, update
 from sqlalchemy.orm import Session, aliased
 
 from hub.assignment.models import Assignment
@@ -174,6 +174,15 @@ def by_user(answered: Iterable[Answered]) -> dict[int, list[datetime]]:
     return found
 
 
+def began_with(asked: type[Message]) -> ColumnElement[bool]:
+    """Whether `asked`, an alias, is the message with which the time of a promise began."""
+    return and_(
+        asked.conversation_id == Promise.conversation_id,
+        asked.sent_at == Promise.started_at,
+        asked.direction == "incoming",
+    )
+
+
 def _met(session: Session, after: tuple[datetime, int], until: datetime) -> Sequence[Any]:
     """The next promises that a person's answer met, with who answered and the analysis of what began them."""
     asked, answer = aliased(Message), aliased(Message)
@@ -183,11 +192,7 @@ def _met(session: Session, after: tuple[datetime, int], until: datetime) -> Sequ
         .join(answer, answer.id == Promise.reply_id)
         .outerjoin(
             asked,
-            and_(
-                asked.conversation_id == Promise.conversation_id,
-                asked.sent_at == Promise.started_at,
-                asked.direction == "incoming",
-            ),
+            began_with(asked),
         )
         .outerjoin(AnalysisRow, AnalysisRow.message_id == asked.id)
         .where(

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator
 from datetime import datetime, timedelta
 from typing import Any, cast
 
-from sqlalchemy import Select, and_, select
+from sqlalchemy import Select, select
 from sqlalchemy.orm import Session, aliased
 
 from hub.channels.models import Channel
@@ -19,7 +19,16 @@ from hub.conversations.models import AnalysisRow, Conversation, Message, Promise
 from hub.customers.models import Customer
 from hub.customers.spend import spend_percentiles
 from hub.errors import Invalid
-from hub.queue.handling import LONGEST, REPLIES, Answered, answers, assigned, by_user, worked_seconds
+from hub.queue.handling import (
+    LONGEST,
+    REPLIES,
+    Answered,
+    answers,
+    assigned,
+    began_with,
+    by_user,
+    worked_seconds,
+)
 from hub.replay.files import Problems
 from hub.replay.service import Source
 from routing.replay.jobs import Staffing
@@ -105,11 +114,7 @@ def _waits(since: datetime, until: datetime) -> Select[*tuple[Any, ...]]:
         .join(Channel, Channel.id == Conversation.channel_id)
         .outerjoin(
             asked,
-            and_(
-                asked.conversation_id == Conversation.id,
-                asked.sent_at == Promise.started_at,
-                asked.direction == "incoming",
-            ),
+            began_with(asked),
         )
         .outerjoin(AnalysisRow, AnalysisRow.message_id == asked.id)
         .outerjoin(answer, answer.id == Promise.reply_id)
