@@ -13,7 +13,8 @@ Loops end by three bounds, whatever automations are written and whatever happens
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import hashlib
+from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
@@ -30,18 +31,45 @@ MOST_REPLIES = 3
 REPLIES_WITHIN = timedelta(days=1)
 # What was due longer ago when it is first seen is left: old conversations were brought in, the policy is new.
 LATE = timedelta(hours=1)
+# How soon a condition is asked again that may come to hold with no more than time: where the moment cannot
+# be told, and where what it asks moves by days.
+_HOURLY = timedelta(hours=1)
+_DAILY = timedelta(days=1)
+_BY_DAYS = frozenset(
+    {
+        "customer.contacts",
+        "customer.journey_stage",
+        "customer.known",
+        "customer.spend_percentile",
+        "customer.valence",
+    }
+)
+_WAITING = "conversation.waiting_minutes"
+_MOST_MINUTES = 60 * 24 * 3660
 
 
 class Timer(NamedTuple):
     """When an automation is asked of a conversation: `due_at`, as what it counts is so since `since`.
 
-    `asked`: it was, or came too late; it is not asked again before what it counts begins anew.
+    `asked`: it ran, or came too late; it is not asked again before what it counts begins anew. `missed`: its
+    time had come, and its condition, of which this is the `mark`, did not hold: it is asked again at
+    `again_at`. `chain` are the automations by which it is asked at once.
     """
 
     automation: str
     since: datetime
     due_at: datetime
     asked: bool = False
+    missed: str = ""
+    again_at: datetime | None = None
+    chain: tuple[str, ...] = ()
+
+    @property
+    def next_at(self) -> datetime | None:
+        """When it is to be asked; None where only a change has it asked again, or nothing."""
+        if self.asked:
+            return None
+        return self.again_at if self.missed else self.due_at
 
 
 def applies(automation: Automation, known: Known, chain: Sequence[str] = ()) -> bool:
@@ -94,8 +122,13 @@ def timers(
     opened_at: datetime,
     now: datetime,
     before: Sequence[Timer] = (),
+    chain: tuple[str, ...] = (),
 ) -> tuple[Timer, ...]:
-    """The automations that wait for a time in this conversation; `before` are those of the last time."""
+    """The automations that wait for a time in this conversation; `before` are those of the last time.
+
+    `chain` are the automations by which the conversation became as it is. One whose condition the policy
+    has written anew is as new as one that was not there before.
+    """
     known = {timer.automation: timer for timer in before}
     found = []
     for automation in policy.timed_automations:
@@ -108,13 +141,63 @@ def timers(
         except NeverOpen:
             continue
         same = known.get(automation.name)
-        if same is not None and same.since == since:
-            found.append(same._replace(due_at=due_at))
+        late = due_at < now - LATE
+        if same is not None and same.since == since and same.missed in ("", mark(automation)):
+            # A shorter time of a new policy may be long over.
+            asked = same.asked or (late and same.due_at > now)
+            same = same._replace(due_at=due_at, asked=asked)
+            found.append(same if due_at <= now else same._replace(missed="", again_at=None, chain=()))
         else:
-            found.append(Timer(automation.name, since, due_at, asked=due_at < now - LATE))
+            by = chain if due_at <= now else ()
+            found.append(Timer(automation.name, since, due_at, asked=late, chain=by))
     return tuple(found)
+
+
+def missed(timer: Timer, automation: Automation, state: ConversationState, now: datetime) -> Timer:
+    """The timer whose condition did not hold at its time: when it is asked again, but for changes."""
+    if automation.when is None:
+        return timer._replace(asked=True)
+    return timer._replace(
+        asked=False, missed=mark(automation), again_at=_holds_at(automation, state, now), chain=()
+    )
+
+
+def after_a_change(waiting: Iterable[Timer], now: datetime, chain: tuple[str, ...] = ()) -> tuple[Timer, ...]:
+    """These timers once something changed in the conversation: what missed its time is asked again at once.
+
+    `chain` are the automations by which it changed.
+    """
+    return tuple(
+        timer._replace(again_at=now, chain=chain) if timer.missed and not timer.asked else timer
+        for timer in waiting
+    )
+
+
+def mark(automation: Automation) -> str:
+    """A few characters that differ where the condition does."""
+    text = automation.when.text if automation.when else ""
+    return hashlib.blake2s(text.encode(), digest_size=4).hexdigest()
+
+
+def _holds_at(automation: Automation, state: ConversationState, now: datetime) -> datetime | None:
+    """When the condition, which does not hold now, is asked again though nothing changes but the time."""
+    assert automation.when is not None
+    moments = [now + _DAILY] if automation.asks & _BY_DAYS else []
+    if _WAITING in automation.asks and state.waiting_since is not None:
+        limits = automation.when.thresholds(_WAITING)
+        if limits is None:
+            moments.append(now + _HOURLY)
+        else:
+            # A second after each, as some must be passed.
+            passed = (
+                state.waiting_since + timedelta(minutes=limit, seconds=1)
+                for limit in limits
+                if 0 <= limit < _MOST_MINUTES
+            )
+            moments += [at for at in passed if at > now]
+    return min(moments, default=None)
 
 
 def next_due(waiting: Sequence[Timer]) -> datetime | None:
     """When the next of them is to be asked."""
-    return min((timer.due_at for timer in waiting if not timer.asked), default=None)
+    return min((timer.next_at for timer in waiting if timer.next_at is not None), default=None)

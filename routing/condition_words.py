@@ -27,7 +27,9 @@ _WORD = re.compile(
     re.VERBOSE | re.DOTALL,
 )
 _EQUAL = ("==", "!=")
-_BESIDE = (*_EQUAL, "<", "<=", ">", ">=", "+", "-", "*", "/")
+_ORDERED = (*_EQUAL, "<", "<=", ">", ">=")
+_BESIDE = (*_ORDERED, "+", "-", "*", "/")
+_BETWEEN = ("&&", "||", "!", "(", ")", "?", ":")
 _MACROS = ("all", "exists", "exists_one", "map", "filter")
 
 
@@ -102,6 +104,25 @@ def compared(words: Sequence[Word]) -> Iterator[Compared]:
             yield Compared(fact, word)
 
 
+def thresholds(words: Sequence[Word], fact: str) -> list[float] | None:
+    """The numbers that a fact is compared with; None where more is done with it than to compare it."""
+    found: list[float] = []
+    for index, word in enumerate(words):
+        if word.kind != "path" or word.text != fact:
+            continue
+        for step in (1, -1):
+            beside, literal, beyond = (_at(words, index + step * away) for away in (1, 2, 3))
+            numeric = literal is not None and literal.kind in ("whole", "number")
+            plain = _ends_here(beyond) and _ends_here(_at(words, index - step))
+            if beside is not None and beside.text in _ORDERED and numeric and plain:
+                assert literal is not None
+                found.append(_number(literal))
+                break
+        else:
+            return None
+    return found
+
+
 def whole_numbers_to_widen(words: Sequence[Word]) -> Iterator[Word]:
     """The whole numbers that CEL must read as numbers with a point, as every number among the facts is.
 
@@ -115,6 +136,19 @@ def whole_numbers_to_widen(words: Sequence[Word]) -> Iterator[Word]:
             continue
         if not (_size_before(words, index) or _size_after(words, index)):
             yield word
+
+
+def _at(words: Sequence[Word], index: int) -> Word | None:
+    return words[index] if 0 <= index < len(words) else None
+
+
+def _ends_here(word: Word | None) -> bool:
+    """Whether nothing is reckoned with what stands beside this word."""
+    return word is None or word.text in _BETWEEN
+
+
+def _number(literal: Word) -> float:
+    return float(int(literal.text.rstrip("uU"), 0)) if literal.kind == "whole" else float(literal.text)
 
 
 def _ends_a_value(word: Word) -> bool:

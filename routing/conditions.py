@@ -19,7 +19,7 @@ from cel_expr_python import cel
 from pydantic import GetCoreSchemaHandler
 from pydantic_core import CoreSchema, core_schema
 
-from routing.condition_words import Word, compared, whole_numbers_to_widen, words_of
+from routing.condition_words import Word, compared, thresholds, whole_numbers_to_widen, words_of
 from routing.facts import ABSENT, FACTS, Fact, FactType, Value, values_of
 from routing.types import Facts
 
@@ -135,6 +135,10 @@ class Condition:
         for each in compared(words_of(self.text)):
             if each.fact == fact and each.literal.kind == "text":
                 yield each.literal.start, each.value
+
+    def thresholds(self, fact: str) -> list[float] | None:
+        """The numbers that `fact` is compared with; None where more is done with it than to compare it."""
+        return thresholds(words_of(self.text), fact)
 
     @classmethod
     def __get_pydantic_core_schema__(cls, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:

@@ -9,13 +9,14 @@ from datetime import datetime
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from hub.automations.causes import chain_of
+from hub.automations.keeping import look_again
 from hub.automations.models import AutomationEvent
 from hub.conversations.models import Conversation, Message
 from hub.database import nudge
 from hub.policies.service import ActivePolicy, active_policy
 from routing.types import EventKind
 
-_CHAIN = "automation_chain"
 _UNHEARD = "automations_unheard"
 
 
@@ -45,7 +46,7 @@ def happened(
             before=before,
             tag=tag,
             promise=promise,
-            chain=list(session.info.get(_CHAIN, ())),
+            chain=list(chain_of(session)),
             happened_at=now,
         )
     )
@@ -74,6 +75,7 @@ def came_in(
 def were_read(session: Session, messages: Sequence[Message], now: datetime) -> None:
     """Have automations asked of conversations whose newest message the model has just read."""
     active = active_policy(session)
+    look_again(session, sorted({message.conversation_id for message in messages}), active.policy, now)
     ids = [message.id for message in messages if not message.history and message.nature is None]
     if not ids or not active.policy.automations_on("analysed"):
         return
@@ -83,16 +85,6 @@ def were_read(session: Session, messages: Sequence[Message], now: datetime) -> N
     )
     for conversation in session.scalars(read.order_by(Conversation.id)):
         happened(session, conversation, "analysed", now, active=active)
-
-
-@contextmanager
-def caused_by(session: Session, chain: Sequence[str]) -> Iterator[None]:
-    """What happens within came about by these automations."""
-    session.info[_CHAIN] = tuple(chain)
-    try:
-        yield
-    finally:
-        del session.info[_CHAIN]
 
 
 @contextmanager

@@ -11,11 +11,13 @@ from uuid import uuid4
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
+from hub.automations.keeping import look_again
 from hub.conversations.lengths import check_length
 from hub.conversations.models import Conversation, Message
 from hub.conversations.service import answerable
 from hub.database import nudge
 from hub.errors import Conflict
+from hub.policies.service import active_policy
 from routing.automations import REPLIES_WITHIN, reply_refusal
 
 _NO_PERSON = {
@@ -62,6 +64,7 @@ def reply_automatically(session: Session, conversation: Conversation, text: str,
     session.add(message)
     conversation.last_message_at = conversation.updated_at = now
     session.flush()
+    look_again(session, [conversation.id], active_policy(session).policy, now)
     nudge(session, "deliver")
     return message
 

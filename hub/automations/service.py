@@ -16,10 +16,11 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from hub import log
+from hub.automations.causes import caused_by
 from hub.automations.doing import Doing
-from hub.automations.happening import caused_by
+from hub.automations.keeping import keep, kept
 from hub.automations.models import AutomationEvent, AutomationRun, AutomationTimer
-from hub.automations.timing import go_round, is_new, keep, kept, timers_due
+from hub.automations.timing import go_round, is_new, timers_due
 from hub.clock import utcnow
 from hub.conversations.models import Conversation
 from hub.conversations.service import add_activity
@@ -29,7 +30,7 @@ from hub.queue.facts import facts_of
 from hub.queue.service import FOR_PLACING
 from hub.runtime import Hub
 from routing.automation_rules import Automation
-from routing.automations import RUNS_WITHIN, applies, refusal, since_when, timers
+from routing.automations import RUNS_WITHIN, Timer, applies, missed, refusal, since_when, timers
 from routing.conditions import Known
 from routing.policy_fields import write_duration
 from routing.targets import known_of
@@ -102,6 +103,7 @@ def take_timers(session: Session, active: ActivePolicy, now: datetime) -> int:
     rows = session.scalars(
         timers_due(now)
         .where(AutomationTimer.conversation_id.in_(held.keys()))
+        .with_for_update(skip_locked=True)
         .execution_options(populate_existing=True)
     ).all()
     by_name = {automation.name: automation for automation in active.policy.timed_automations}
@@ -109,13 +111,28 @@ def take_timers(session: Session, active: ActivePolicy, now: datetime) -> int:
         conversation = held[row.conversation_id]
         # As the policy says it by now, and as the conversation is.
         waiting = timers(active.policy, state_of(conversation), conversation.created_at, now, kept(row))
-        due = [timer for timer in waiting if timer.due_at <= now and not timer.asked]
-        keep(row, [timer._replace(asked=timer.asked or timer in due) for timer in waiting])
-        session.flush()
-        for timer in due:
-            occasion = Occasion(since=timer.since)
-            ask(session, conversation, [by_name[timer.automation]], occasion, active, now)
+        keep(row, waiting)
+        for timer in waiting:
+            if timer.next_at is not None and timer.next_at <= now:
+                automation = by_name[timer.automation]
+                # What it does may place the conversation, which is not to have it asked again.
+                _exchange(row, timer, asked=True)
+                session.flush()
+                occasion = Occasion(since=timer.since, chain=timer.chain)
+                if not ask(session, conversation, [automation], occasion, active, now):
+                    left = missed(timer, automation, state_of(conversation), now)
+                    _exchange(row, timer, **left._asdict())
+    session.flush()
     return len(rows)
+
+
+def _exchange(row: AutomationTimer, timer: Timer, **fields: Any) -> None:
+    """Have these fields of a timer be others, where it is still in the row."""
+    same = (timer.automation, timer.since)
+    keep(
+        row,
+        [each._replace(**fields) if (each.automation, each.since) == same else each for each in kept(row)],
+    )
 
 
 STEPS = (take_events, take_timers, go_round)

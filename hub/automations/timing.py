@@ -8,12 +8,14 @@ from datetime import datetime
 from sqlalchemy import Select, select
 from sqlalchemy.orm import Session
 
+from hub.automations.causes import chain_of
+from hub.automations.keeping import keep, kept
 from hub.automations.models import AutomationRound, AutomationTimer
 from hub.conversations.models import Conversation
 from hub.conversations.state import state_of
 from hub.database import nudge
 from hub.policies.service import ActivePolicy
-from routing.automations import Timer, next_due, timers
+from routing.automations import after_a_change, timers
 from routing.policy import Policy
 
 ROUND_BATCH = 200
@@ -23,7 +25,10 @@ THE_ROUND = 1
 def set_timers(
     session: Session, conversations: Collection[Conversation], policy: Policy, now: datetime
 ) -> None:
-    """Have the timers of these conversations be what their states and the policy say. They are locked."""
+    """Have the timers of these conversations be what their states and the policy say. They are locked.
+
+    What missed its time is asked again, since something of them may have changed.
+    """
     heard = [conversation for conversation in conversations if not conversation.listening]
     if not policy.timed_automations or not heard:
         return
@@ -35,29 +40,16 @@ def set_timers(
     for conversation in heard:
         row = rows.get(conversation.id)
         before = kept(row) if row is not None else ()
-        found = timers(policy, state_of(conversation), conversation.created_at, now, before)
+        chain = chain_of(session)
+        found = timers(policy, state_of(conversation), conversation.created_at, now, before, chain)
+        found = after_a_change(found, now, chain)
         if row is None and found:
             row = AutomationTimer(conversation_id=conversation.id)
             session.add(row)
         if row is not None and found != before:
             keep(row, found)
-
-
-def kept(row: AutomationTimer) -> tuple[Timer, ...]:
-    """The timers of a row."""
-    return tuple(
-        Timer(name, datetime.fromisoformat(since), datetime.fromisoformat(due_at), asked)
-        for name, since, due_at, asked in row.timers or ()
-    )
-
-
-def keep(row: AutomationTimer, waiting: Collection[Timer]) -> None:
-    """Have a row hold these."""
-    row.timers = [
-        [timer.automation, timer.since.isoformat(), timer.due_at.isoformat(), timer.asked]
-        for timer in waiting
-    ]
-    row.due_at = next_due(list(waiting))
+            if row.due_at is not None and row.due_at <= now:
+                nudge(session, "automate")
 
 
 def timers_due(now: datetime) -> Select[AutomationTimer]:

@@ -16,6 +16,8 @@ from hub.automations.happening import happened
 from hub.conversations.models import Conversation, ConversationTag, Tag
 from hub.conversations.service import BY_ITSELF, add_activity
 from hub.errors import Invalid
+from hub.policies.service import active_policy
+from hub.queue.service import place
 from hub.tickets.service import tell_vendor
 
 LONGEST = 100
@@ -67,7 +69,10 @@ def put_tags(
     remove: Collection[str],
     now: datetime,
 ) -> tuple[list[str], list[str]]:
-    """Put and take away what is not so already; which that was. The conversation is locked."""
+    """Put and take away what is not so already; which that was. The conversation is locked.
+
+    It is placed anew where the policy asks for tags.
+    """
     has = {tag.name: tag for tag in conversation.tag_rows}
     added = sorted(set(add) - has.keys())
     removed = sorted((set(remove) - set(add)) & has.keys())
@@ -78,6 +83,9 @@ def put_tags(
         conversation.updated_at = now
         session.flush()
         session.expire(conversation, ["tag_rows"])
+        active = active_policy(session)
+        if active.policy.asks("conversation.tags"):
+            place(session, [conversation], active, now)
     for name in added:
         happened(session, conversation, "tag_added", now, tag=name)
     return added, removed

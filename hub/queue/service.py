@@ -9,6 +9,7 @@ from sqlalchemy import ColumnElement, Select, func, insert, select
 from sqlalchemy.orm import Session, joinedload
 
 from hub.assignment.lanes import set_lanes
+from hub.automations.keeping import look_again
 from hub.automations.timing import set_timers
 from hub.clock import utcnow
 from hub.conversations.models import Conversation, Message, Promise
@@ -131,6 +132,12 @@ def place_anew(session: Session, now: datetime, limit: int = REPLACE_BATCH) -> i
     stale = list(session.scalars(theirs)) if moved else []
     for customer in moved:
         customer.moved = False
+    if moved:
+        # Those too in which nothing is owed.
+        everything = select(Conversation.id).where(
+            Conversation.customer_id.in_([customer.id for customer in moved])
+        )
+        look_again(session, everything, active.policy, now)
     if not stale:
         stale = _stale(session, active.version_id, limit)
     if stale:

@@ -20,7 +20,10 @@ from routing.automations import (
     MOST_RUNS,
     RUNS_WITHIN,
     Timer,
+    after_a_change,
     applies,
+    mark,
+    missed,
     next_due,
     refusal,
     reply_refusal,
@@ -264,6 +267,73 @@ def test_what_was_due_long_before_it_is_first_seen_is_left() -> None:
     known = (Timer("A", due_at - timedelta(hours=1), due_at),)
     waits = state("open", NOON, waiting_since=known[0].since)
     assert timers(policy, waits, NOON, NOON, known) == known
+
+
+def test_a_shorter_time_of_a_new_policy_is_not_asked_of_what_was_so_long_before() -> None:
+    policy = policy_with("automations: [{name: A, after: {unanswered: 1h}, do: [{tag: [x]}]}]")
+    since = NOON - timedelta(days=9)
+    longer = (Timer("A", since, since + timedelta(days=30)),)
+    (timer,) = timers(policy, state("open", since, waiting_since=since), since, NOON, longer)
+    assert timer.asked
+
+
+TIMED = """automations:
+- {name: A, after: {unanswered: 1h}, when: "%s", do: [{tag: [x]}]}
+- {name: B, after: {unanswered: 1h}, do: [{tag: [x]}]}
+"""
+WAITS = state("open", EARLIER, waiting_since=EARLIER)
+
+
+@pytest.mark.parametrize(
+    ("condition", "again_after"),
+    [
+        ("conversation.subject == 'x'", None),
+        ("conversation.waiting_minutes > 200", timedelta(minutes=200, seconds=1) + (EARLIER - NOON)),
+        ("!(300.5 >= conversation.waiting_minutes)", timedelta(minutes=300.5, seconds=1) + (EARLIER - NOON)),
+        ("conversation.waiting_minutes > 60 && text == 'x'", None),
+        ("conversation.waiting_minutes > 1e99", None),
+        ("conversation.waiting_minutes > 200 && conversation.waiting_minutes < 130", timedelta(seconds=601)),
+        ("conversation.waiting_minutes / 60 > 5", timedelta(hours=1)),
+        ("conversation.waiting_minutes > 2 * 90", timedelta(hours=1)),
+        ("customer.valence < -0.5", timedelta(days=1)),
+        ("customer.contacts > 3 && conversation.waiting_minutes > 200", timedelta(minutes=80, seconds=1)),
+    ],
+)
+def test_what_missed_its_time_is_asked_again_when_it_may_hold(
+    condition: str, again_after: timedelta | None
+) -> None:
+    policy = policy_with(TIMED % condition)
+    rule, without = policy.automations
+    waiting = timers(policy, WAITS, EARLIER, NOON)
+    left = missed(waiting[0], rule, WAITS, NOON)
+    assert (left.next_at - NOON if left.next_at else None) == again_after
+    # Whatever it waits for, a change has it asked at once, and once.
+    (again,) = after_a_change([left], NOON + timedelta(minutes=1), ("C",))
+    assert (again.next_at, again.chain) == (NOON + timedelta(minutes=1), ("C",))
+    assert missed(again, rule, WAITS, NOON).chain == ()
+    # What waits for its time, or ran, is not.
+    others = (waiting[1], left._replace(asked=True))
+    assert after_a_change(others, NOON) == others
+    # Without a condition there is nothing that could come to hold.
+    assert missed(waiting[1], without, WAITS, NOON).asked
+
+
+def test_what_missed_its_time_is_kept_while_it_is_so_and_the_condition_stands() -> None:
+    policy = policy_with(TIMED % "text == 'x'")
+    rule = policy.automations[0]
+    left = missed(timers(policy, WAITS, EARLIER, NOON)[0], rule, WAITS, NOON)
+    assert left.missed == mark(rule)
+    later = NOON + timedelta(days=1)
+    assert timers(policy, WAITS, EARLIER, later, (left,))[0] == left
+    # Another condition is another rule, whose time was over before it came.
+    rewritten = policy_with(TIMED % "text == 'y'")
+    assert timers(rewritten, WAITS, EARLIER, later, (left,))[0].asked
+    # Time to wait that a new policy adds is waited.
+    longer = policy_with((TIMED % "text == 'x'").replace("1h", "9d"))
+    (waits, _) = timers(longer, WAITS, EARLIER, later, (left,))
+    assert (waits.missed, waits.next_at) == ("", EARLIER + timedelta(days=9))
+    anew = state("open", EARLIER, waiting_since=NOON)
+    assert timers(policy, anew, EARLIER, NOON, (left,))[0].missed == ""
 
 
 def automation(name: str, *on: EventKind, when: str | None = None) -> Automation:

@@ -14,6 +14,7 @@ from hub.automations.service import automate
 from hub.conversations.models import Message
 from hub.conversations.service import reply
 from hub.inbox.analyse import analyse
+from hub.queue.service import place_anew
 from hub.runtime import Hub
 from hub.warnings.models import PromiseWarning
 from tests import factories
@@ -72,6 +73,25 @@ def test_what_has_been_so_for_a_time(session: Session) -> None:
     assert "Automation “Remind” (waiting on customer for 1h): tagged reminded" in lines_of(
         session, conversation
     )
+
+
+def test_a_change_of_the_customer_has_what_missed_its_time_asked_again(session: Session) -> None:
+    rules(
+        session,
+        "\n  - {name: Remind, after: {waiting_on_customer: 1h},"
+        ' when: customer.tier == "gold", do: [{tag: [reminded]}]}\n',
+    )
+    conversation = opened(session)
+    reply(session, conversation, user=factories.user(session), text="Tomorrow.", now=NOW)
+    later = NOW + timedelta(hours=5)
+    run_all(session, later)
+    assert runs_of(session) == []
+    customer = conversation.customer
+    customer.tier, customer.changed_at = "gold", later
+    session.flush()
+    place_anew(session, later)
+    run_all(session, later)
+    assert conversation.tags == ["reminded"]
 
 
 def test_what_the_model_read_is_an_event(hub: Hub, clock: Clock) -> None:
