@@ -79,6 +79,8 @@ class AutomationRun(Base):
     __table_args__ = (
         CheckConstraint(f"result IN {RESULTS}", name="result"),
         Index("ix_automation_runs_automation", "automation", "id"),
+        # All that is counted of a run.
+        Index("ix_automation_runs_ran_at", "automation", "ran_at", "result"),
         Index("ix_automation_runs_conversation_id", "conversation_id", "id"),
         Index(
             "ix_automation_runs_trouble", "automation", "id", postgresql_where=_TROUBLE, sqlite_where=_TROUBLE

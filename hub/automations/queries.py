@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sqlalchemy import func, select
+from sqlalchemy import Select, func, select
 from sqlalchemy.orm import Session, joinedload
 
 from hub.automations.models import AutomationRun
@@ -41,18 +42,11 @@ class AutomationState:
 
 def list_automations(session: Session, now: datetime) -> list[AutomationState]:
     """The automations of the policy that rules, in its order."""
-    rows = session.execute(
-        select(
-            AutomationRun.automation,
-            func.count().filter(AutomationRun.result != "refused"),
-            func.count().filter(AutomationRun.result != "done"),
-        )
-        .where(AutomationRun.ran_at > now - COUNTED)
-        .group_by(AutomationRun.automation)
-    )
+    ruling = active_policy(session).policy.automations
+    rows = session.execute(counted([automation.name for automation in ruling], now))
     counts = {name: (ran, troubled) for name, ran, troubled in rows}
     found = []
-    for automation in active_policy(session).policy.automations:
+    for automation in ruling:
         mine = select(AutomationRun).where(AutomationRun.automation == automation.name)
         newest = mine.order_by(AutomationRun.id.desc()).limit(1)
         ran, troubled = counts.get(automation.name, (0, 0))
@@ -66,6 +60,19 @@ def list_automations(session: Session, now: datetime) -> list[AutomationState]:
             )
         )
     return found
+
+
+def counted(names: Collection[str], now: datetime) -> Select[str, int, int]:
+    """By name: how often each of these ran within `COUNTED`, and how often with trouble."""
+    return (
+        select(
+            AutomationRun.automation,
+            func.count().filter(AutomationRun.result != "refused"),
+            func.count().filter(AutomationRun.result != "done"),
+        )
+        .where(AutomationRun.automation.in_(names), AutomationRun.ran_at > now - COUNTED)
+        .group_by(AutomationRun.automation)
+    )
 
 
 def list_runs(

@@ -8,6 +8,8 @@ import pytest
 from sqlalchemy import Select, event, text
 from sqlalchemy.orm import Session
 
+from hub.automations.queries import counted
+from hub.automations.timing import timers_due
 from hub.conversations.models import Conversation
 from hub.queue.service import stale_places
 from hub.queue.sweep import promises_due, snoozes_due, updates_due
@@ -21,6 +23,8 @@ from tests.factories import NOW
         pytest.param(promises_due(NOW), "ix_promises_due_at", id="promises break"),
         pytest.param(updates_due(NOW), "ix_promises_asks_at", id="updates are owed"),
         pytest.param(warnings_due(NOW), "ix_promises_warn_at", id="warnings"),
+        pytest.param(timers_due(NOW), "ix_automation_timers_due_at", id="automations wait"),
+        pytest.param(counted(["A", "B"], NOW), "ix_automation_runs_ran_at", id="automations of a month"),
         pytest.param(snoozes_due(NOW), "ix_conversations_snoozed_until", id="snoozes end"),
         pytest.param(
             stale_places(7).with_only_columns(Conversation.id), "ix_conversations_placed", id="another policy"
