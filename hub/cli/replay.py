@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from hub.replay.service import Replayed, Source
     from routing.policy import Policy
     from routing.replay.metrics import Replies
-    from routing.replay.report import Rival
+    from routing.replay.report import Rival, Run
 
 _SHOWN_PROBLEMS = 10
 _PAST = timedelta(days=7)
@@ -49,7 +49,8 @@ def replay(
     ] = None,
     until: Annotated[datetime | None, typer.Option(help="Of the past: until then (UTC); now.")] = None,
     staffing: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Who is on duty, as CSV: from,to,agents.")
+        Path | None,
+        typer.Option(metavar="FILE", help="Who is on duty, as CSV: from,to,agents; and teams,skills."),
     ] = None,
     agents: Annotated[
         int | None, typer.Option(min=0, help="So many agents on duty at all times, instead of a file.")
@@ -97,8 +98,9 @@ def replay(
 
     _check(trace, since, until, staffing, agents, tune)
     texts = _policies(policy or [])
+    policies = {name: read for name, (_, read) in texts.items()}
     with stepping() as step:
-        source = _source(trace, since, until, staffing, agents, step)
+        source = _source(trace, since, until, staffing, agents, policies, step)
     if tune:
         (name, (text, _)), *others = texts.items()
         if others:
@@ -107,7 +109,6 @@ def replay(
         return
     with stepping() as step:
         names: list[Rival] = [each.value for each in dict.fromkeys(rival or [])]
-        policies = {name: read for name, (_, read) in texts.items()}
         found = run(source, policies, names, 0.0 if exact else REPLAN_SHARE, step)
     if html is not None:
         html.write_text(html_page(found, utcnow()), encoding="utf-8")
@@ -142,6 +143,7 @@ def _source(
     until: datetime | None,
     staffing: Path | None,
     agents: int | None,
+    policies: Mapping[str, Policy],
     step: Callable[[str, int, int], None],
 ) -> Source:
     from hub.clock import utcnow
@@ -149,13 +151,13 @@ def _source(
     from hub.replay.service import from_files
 
     if trace is not None:
-        return from_files(trace, staffing, agents, step)
+        return from_files(trace, staffing, agents, policies.values(), step)
     end = until.replace(tzinfo=UTC) if until else utcnow()
     begin = since.replace(tzinfo=UTC) if since else end - _PAST
     if begin >= end:
         raise fail_usage("--since is to be before --until")
     with opened() as hub, hub.database.reading() as session:
-        return from_past(session, begin, end, agents)
+        return from_past(session, begin, end, agents, policies.values())
 
 
 def _policies(files: Sequence[Path]) -> dict[str, tuple[str, Policy]]:
@@ -187,6 +189,13 @@ def _show(found: Replayed) -> None:
     show(_groups("tier", {run.name: run.tiers for run in report.runs}))
     show("")
     show(_groups("channel", {run.name: run.channels for run in report.runs}))
+    for more in (_needs(report.runs), _agents(report.runs)):
+        if more is not None:
+            show("")
+            show(more)
+    for words in _nobody(report.runs):
+        show("")
+        show(words)
     for change in report.changes:
         show("")
         show(
@@ -230,6 +239,47 @@ def _groups(what: str, runs: Mapping[str, Mapping[str, Replies]]) -> Table:
         if (found := groups.get(name)) is not None
     ]
     return table((what, "order", *_COLUMNS), rows, right=_COLUMNS)
+
+
+def _needs(runs: Sequence[Run]) -> Table | None:
+    """By what conversations need, and how many agents who can answer them are there at most."""
+    from hub.replay.words import need_words
+
+    rows = [
+        (needs, run.name, "–" if found.agents is None else f"{found.agents:,}", *_cells(found.replies))
+        for needs in dict.fromkeys(need_words(each) for run in runs for each in run.needs)
+        for run in runs
+        for found in run.needs
+        if need_words(found) == needs
+    ]
+    columns = ("agents", *_COLUMNS)
+    return table(("needs", "order", *columns), rows, right=columns) if rows else None
+
+
+def _agents(runs: Sequence[Run]) -> Table | None:
+    """By what agents can do: how many are there at most, and how much of their time they work."""
+    rows = [
+        (can, run.name, f"{found.agents:,}", f"{found.staffed_hours:,.1f}", _share(found.load))
+        for can in dict.fromkeys(each.can for run in runs for each in run.agents)
+        for run in runs
+        for found in run.agents
+        if found.can == can
+    ]
+    columns = ("agents", "hours on duty", "load")
+    return table(("agents who can", "order", *columns), rows, right=columns) if rows else None
+
+
+def _nobody(runs: Sequence[Run]) -> list[str]:
+    """What nobody on duty could ever answer: by what it needs, said once where it is so in all runs."""
+    from hub.replay.words import nobody_words
+
+    said: dict[str, list[str]] = {}
+    for run in runs:
+        for words in nobody_words(run):
+            said.setdefault(words, []).append(run.name)
+    return [
+        words if len(names) == len(runs) else f"{', '.join(names)}: {words}" for words, names in said.items()
+    ]
 
 
 def _cells(found: Replies) -> tuple[str, ...]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from functools import cache
 from pathlib import Path
@@ -12,6 +12,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
 
 from hub.replay import charts
 from hub.replay.service import Replayed
+from hub.replay.words import need_words, nobody_words
 from hub.web.render import duration
 from routing.replay.report import Bucket, Run
 
@@ -26,8 +27,11 @@ def html_page(replayed: Replayed, made_at: datetime) -> str:
         made_at=made_at,
         colours=charts.COLOURS,
         names=names,
-        tiers=_rows([run.tiers for run in report.runs]),
-        channels=_rows([run.channels for run in report.runs]),
+        tiers=_rows(names, [run.tiers for run in report.runs]),
+        channels=_rows(names, [run.channels for run in report.runs]),
+        needs=_rows(names, [{need_words(each): each.replies for each in run.needs} for run in report.runs]),
+        agents=_rows(names, [{each.can: each for each in run.agents} for run in report.runs]),
+        nobody=[(run.name, nobody_words(run)) for run in report.runs if run.nobody],
         kept=charts.bars(
             "Promises kept by tier",
             {
@@ -83,10 +87,13 @@ def _over_time(
     return [charts.over_time(label, [bucket.begins_at for bucket in longest], lines, unit, guide)]
 
 
-def _rows(runs: Sequence[Any]) -> list[tuple[str, list[Any]]]:
-    """Of each name that any run has, what every run found for it."""
-    names = dict.fromkeys(name for run in runs for name in run)
-    return [(name, [run.get(name) for run in runs]) for name in names]
+def _rows(names: Sequence[str], runs: Sequence[Mapping[str, Any]]) -> list[tuple[str, list[Any]]]:
+    """Of each label that any run has, the runs that have it and what they found for it."""
+    labels = dict.fromkeys(label for run in runs for label in run)
+    return [
+        (label, [(name, run[label]) for name, run in zip(names, runs, strict=True) if label in run])
+        for label in labels
+    ]
 
 
 def _moment(value: datetime | None) -> str:

@@ -6,13 +6,14 @@ What nobody recorded is estimated, and said to be: how long an agent worked on a
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from datetime import datetime, timedelta
 from typing import Any, cast
 
-from sqlalchemy import Select, select
+from sqlalchemy import Select, func, select
 from sqlalchemy.orm import Session, aliased
 
+from hub.accounts.models import User
 from hub.channels.models import Channel
 from hub.conversations.analysis import to_analysis
 from hub.conversations.models import AnalysisRow, Conversation, Message, Promise
@@ -30,8 +31,9 @@ from hub.queue.handling import (
     worked_seconds,
 )
 from hub.replay.files import Problems
-from hub.replay.service import Source
-from routing.replay.jobs import Staffing
+from hub.replay.service import ALL_CAN, Source
+from routing.policy import Policy
+from routing.replay.jobs import Abilities, Staffing
 from routing.replay.records import Record
 from routing.types import Facts, Metric, Urgency
 
@@ -42,8 +44,11 @@ _BEFORE_FIRST = timedelta(minutes=5)
 _BATCH = 400
 
 
-def from_past(session: Session, since: datetime, until: datetime, agents: int | None) -> Source:
-    """The waits that began between two moments. `agents` are on duty at all times; None: who answered then.
+def from_past(
+    session: Session, since: datetime, until: datetime, agents: int | None, policies: Collection[Policy] = ()
+) -> Source:
+    """The waits that began between two moments. `agents` are on duty at all times, and answer everything;
+    None: who answered then, each what they can by the rules of `policies`.
 
     Raises: hub.errors.Invalid where nobody waited, or nobody answered and no number of agents is given.
     """
@@ -79,19 +84,20 @@ def from_past(session: Session, since: datetime, until: datetime, agents: int | 
     start = ordered[0].arrived_at
     unknown = sum(record.handle_seconds is None for record in ordered)
     estimated = [
-        "tiers are those of the promises, spend and followers those of today",
+        "tiers are those of the promises; channels, spend and followers those of today",
         f"handling times, from assignments and answers; of {unknown:,} the policy's expected ones",
     ]
+    asks = any(policy.assignment.needs or policy.capacity for policy in policies)
     if agents is not None:
         staffing = Staffing.constant(agents)
+        estimated += [ALL_CAN] if asks else []
     else:
         shifts = list(_spells(answered))
         if not shifts:
             raise Invalid("nobody answered in that time: say how many agents are on duty")
-        staffing = Staffing.of_shifts(
-            ((begin - start).total_seconds(), (end - start).total_seconds(), 1) for begin, end in shifts
-        )
+        staffing = _on_duty(session, shifts, start)
         estimated.append("who was on duty, from who answered when")
+        estimated += ["teams, skills and capacity of the agents, those of today"] if asks else []
     name = f"the hub's own past, {since:%Y-%m-%d %H:%M} to {until:%Y-%m-%d %H:%M} UTC"
     return Source(name, ordered, staffing, len(ordered), Problems(), Problems(), estimated)
 
@@ -111,7 +117,7 @@ def _waits(since: datetime, until: datetime) -> Select[*tuple[Any, ...]]:
         )
         .join(Conversation, Conversation.id == Promise.conversation_id)
         .join(Customer, Customer.id == Conversation.customer_id)
-        .join(Channel, Channel.id == Conversation.channel_id)
+        .join(Channel, Channel.id == func.coalesce(Conversation.via_id, Conversation.channel_id))
         .outerjoin(
             asked,
             began_with(asked),
@@ -129,16 +135,29 @@ def _waits(since: datetime, until: datetime) -> Select[*tuple[Any, ...]]:
     )
 
 
-def _spells(answered: Iterable[Answered]) -> Iterator[tuple[datetime, datetime]]:
+def _on_duty(session: Session, shifts: Iterable[tuple[int, datetime, datetime]], start: datetime) -> Staffing:
+    """Everybody's stretches of time, with what they can do."""
+    spans: dict[int, list[tuple[float, float, int]]] = {}
+    for user_id, begin, end in shifts:
+        span = (begin - start).total_seconds(), (end - start).total_seconds(), 1
+        spans.setdefault(user_id, []).append(span)
+    able: dict[Abilities, list[tuple[float, float, int]]] = {}
+    for user in session.scalars(select(User).where(User.id.in_(list(spans)))):
+        abilities = Abilities(frozenset(user.teams), tuple(sorted(user.skills.items())), user.capacity)
+        able.setdefault(abilities, []).extend(spans[user.id])
+    return Staffing.of_groups((abilities, Staffing.of_shifts(some)) for abilities, some in able.items())
+
+
+def _spells(answered: Iterable[Answered]) -> Iterator[tuple[int, datetime, datetime]]:
     """Each stretch of time in which somebody answered again and again."""
-    for moments in by_user(answered).values():
+    for user_id, moments in by_user(answered).items():
         begin = last = moments[0]
         for at in moments[1:]:
             if at - last > _BREAK:
-                yield begin - _BEFORE_FIRST, last
+                yield user_id, begin - _BEFORE_FIRST, last
                 begin = at
             last = at
-        yield begin - _BEFORE_FIRST, last
+        yield user_id, begin - _BEFORE_FIRST, last
 
 
 def _percentiles(session: Session, ids: set[int]) -> dict[int, float]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -10,7 +10,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from hub.errors import Invalid
-from hub.replay.files import Problems, read_staffing, read_trace
+from hub.replay.files import Names, Problems, read_staffing, read_trace
 from routing.calendars import NeverOpen
 from routing.policy import Policy
 from routing.replay.jobs import Staffing
@@ -19,6 +19,8 @@ from routing.replay.promising import promise_all
 from routing.replay.records import Record
 from routing.replay.report import Progress, Report, Rival, replay
 from routing.replay.tuning import Tuning, tune
+
+ALL_CAN = "who can answer what: nobody says, so everybody answers everything"
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,9 +51,13 @@ def from_files(
     trace: Path,
     staffing: Path | None,
     agents: int | None,
+    policies: Collection[Policy] = (),
     progress: Progress = lambda step, done, total: None,
 ) -> Source:
-    """Read a trace, and shifts or so many agents at all times. Raises: OSError; hub.errors.Invalid."""
+    """Read a trace, and shifts or so many agents at all times, who can do what `policies` have names for.
+
+    Raises: OSError; hub.errors.Invalid.
+    """
     if (staffing is None) == (agents is None):
         raise Invalid("say who is on duty: a file of shifts, or a number of agents", field="staffing")
     read = read_trace(trace, lambda done, total: progress("reading", done, total))
@@ -61,11 +67,13 @@ def from_files(
         raise Invalid(f"{trace}: there is no conversation that can be read{why}", field="trace")
     staffing_problems = Problems()
     if staffing is not None:
-        shifts, staffing_problems = read_staffing(staffing, read.records[0].arrived_at)
+        shifts, staffing_problems = read_staffing(staffing, read.records[0].arrived_at, Names.of(policies))
     else:
         shifts = Staffing.constant(agents or 0)
     unknown = sum(record.handle_seconds is None for record in read.records)
     estimated = [f"{unknown:,} handling times: the first policy's expected ones"] if unknown else []
+    if not shifts.groups and any(policy.assignment.needs for policy in policies):
+        estimated.append(ALL_CAN)
     return Source(str(trace), read.records, shifts, read.lines, read.problems, staffing_problems, estimated)
 
 

@@ -11,6 +11,7 @@ from routing.policy import Policy
 from routing.priority import prioritise
 from routing.replay.disciplines import PlannedQueue
 from routing.replay.jobs import Jobs
+from routing.replay.needs import ANYBODY, demand_of, in_words
 from routing.replay.records import Record
 from routing.replay.simulator import Outcome
 from routing.types import Priority
@@ -121,6 +122,7 @@ def _why(job: int, record: Record, before: Side, after: Side) -> list[str]:
     if policies[0] is not None and policies[1] is not None:
         old, new = (prioritise(record.facts, record.arrived_at, policy) for policy in policies if policy)
         why += _differences(old, new)
+        why += _other_needs(job, before[1], after[1])
     gave_way = [
         isinstance(side[2].queue, PlannedQueue) and job in side[2].queue.gave_way for side in (before, after)
     ]
@@ -128,6 +130,12 @@ def _why(job: int, record: Record, before: Side, after: Side) -> list[str]:
         if gave:
             why.append(f"gave way under {name}")
     return why or ["its own promise and weight are the same; others around it moved"]
+
+
+def _other_needs(job: int, before: Jobs, after: Jobs) -> list[str]:
+    old, new = demand_of(before, job), demand_of(after, job)
+    words = [in_words(each.needs) if each else ANYBODY for each in (old, new)]
+    return [f"needs {words[1]}, before {words[0]}"] if words[0] != words[1] else []
 
 
 def _differences(old: Priority, new: Priority) -> list[str]:

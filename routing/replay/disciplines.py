@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
-from heapq import heapify, heappop, heappush
+from heapq import heappop, heappush
 from math import ceil
 from typing import Protocol
 
@@ -14,6 +13,7 @@ from routing.handling import Expected, Handling, HandlingTimes
 from routing.plan import aim
 from routing.plan_rules import DEFAULT_RULES, PlanRules
 from routing.replay.jobs import Jobs
+from routing.replay.lanes import Lanes
 from routing.replay.simulator import Discipline, Queue
 from routing.types import Fullest, Plan, Waiting
 
@@ -49,37 +49,57 @@ class _Ranked:
         self._ranks = [0] * len(order)
         for rank, job in enumerate(order):
             self._ranks[job] = rank
-        self._waiting: list[int] = []
+        self._lanes: Lanes[int] = Lanes()
+        self._waiting = self._lanes.heap(None)
+        self._count = 0
 
-    def add(self, job: int, now: float) -> None:
-        heappush(self._waiting, self._ranks[job])
+    def add(self, job: int, now: float, lane: int | None = None) -> None:
+        self._count += 1
+        if lane is None:
+            heappush(self._waiting, self._ranks[job])
+        else:
+            self._lanes.push(self._ranks[job], lane)
 
-    def take(self, now: float, agents: int) -> int:
-        return self._order[heappop(self._waiting)]
+    def take(self, now: float, agents: int, lanes: Sequence[int] | None = None) -> int:
+        self._count -= 1
+        return self._order[heappop(self._waiting) if lanes is None else self._lanes.pop(lanes)]
+
+    def move(self, job: int, lane: int) -> None:
+        self._lanes.move(self._ranks[job], lane)
+
+    def waits(self, lanes: Sequence[int]) -> bool:
+        return self._lanes.waits(lanes)
 
     def __len__(self) -> int:
-        return len(self._waiting)
+        return self._count
 
 
 class _Accumulating:
     def __init__(self, jobs: Jobs, rates: Sequence[float]) -> None:
         self._jobs, self._rates = jobs, rates
-        self._levels: list[deque[int]] = [deque() for _ in rates]
+        # Who came first has the lower number.
+        self._levels: list[Lanes[int]] = [Lanes() for _ in rates]
         self._count = 0
 
-    def add(self, job: int, now: float) -> None:
-        self._levels[self._jobs.level[job]].append(job)
+    def add(self, job: int, now: float, lane: int | None = None) -> None:
+        self._levels[self._jobs.level[job]].push(job, lane)
         self._count += 1
 
-    def take(self, now: float, agents: int) -> int:
+    def take(self, now: float, agents: int, lanes: Sequence[int] | None = None) -> int:
         at = self._jobs.at
         _, level = max(
-            ((now - at[waiting[0]]) * rate, -level)
+            ((now - at[first]) * rate, -level)
             for level, (waiting, rate) in enumerate(zip(self._levels, self._rates, strict=True))
-            if waiting
+            if (first := waiting.first(lanes)) is not None
         )
         self._count -= 1
-        return self._levels[-level].popleft()
+        return self._levels[-level].pop(lanes)
+
+    def move(self, job: int, lane: int) -> None:
+        self._levels[self._jobs.level[job]].move(job, lane)
+
+    def waits(self, lanes: Sequence[int]) -> bool:
+        return any(waiting.waits(lanes) for waiting in self._levels)
 
     def __len__(self) -> int:
         return self._count
@@ -139,7 +159,10 @@ class PlannedQueue:
         self._jobs, self._planner, self._factor = jobs, planner, factor
         self._every, self._share = every_seconds, share
         self._waiting: dict[int, Waiting] = {}
-        self._queue: list[tuple[datetime, int]] = []
+        self._queue: Lanes[tuple[datetime, int]] = Lanes()
+        # Where there are lanes: in which each waits, and its place in the order.
+        self._lane: dict[int, int] = {}
+        self._reply_by: dict[int, datetime] = {}
         self._arrived = 0
         self._agents = -1
         self._next_plan = -float("inf")
@@ -153,26 +176,38 @@ class PlannedQueue:
         self.plans = 0
         self.changes = 0
 
-    def add(self, job: int, now: float) -> None:
+    def add(self, job: int, now: float, lane: int | None = None) -> None:
         jobs = self._jobs
         start = jobs.start
         due_at = start + timedelta(seconds=jobs.due[job])
         second_due_at = start + timedelta(seconds=jobs.second_due[job])
         new = Waiting(job, due_at, second_due_at, jobs.weight[job], self._work(job, now))
         self._waiting[job] = new
-        heappush(self._queue, (aim(new, self._rules), job))
+        reply_by = aim(new, self._rules)
+        self._queue.push((reply_by, job), lane)
+        if lane is not None:
+            self._lane[job], self._reply_by[job] = lane, reply_by
         self._arrived += 1
 
-    def take(self, now: float, agents: int) -> int:
+    def take(self, now: float, agents: int, lanes: Sequence[int] | None = None) -> int:
         changed = agents != self._agents or self._arrived > self._share * len(self._waiting)
         if changed and now >= self._next_plan:
             self._plan(now, agents)
-        _, job = heappop(self._queue)
+        _, job = self._queue.pop(lanes)
+        if lanes is not None:
+            del self._lane[job], self._reply_by[job]
         if self._times is not None:
             heappush(self._busy, (now + self._jobs.handle[job], job))
         if self._waiting.pop(job).gave_way_at is not None:
             self.gave_way.add(job)
         return job
+
+    def move(self, job: int, lane: int) -> None:
+        self._lane[job] = lane
+        self._queue.move((self._reply_by[job], job), lane)
+
+    def waits(self, lanes: Sequence[int]) -> bool:
+        return self._queue.waits(lanes)
 
     def __len__(self) -> int:
         return len(self._waiting)
@@ -202,5 +237,7 @@ class PlannedQueue:
             if old.gave_way_at != place.gave_way_at:
                 self.changes += 1
                 waiting[place.id] = replace(old, gave_way_at=place.gave_way_at, gave_way_to=place.gave_way_to)
-        self._queue = [(place.reply_by, place.id) for place in planned.places]
-        heapify(self._queue)
+        self._queue = Lanes()
+        self._queue.fill(((place.reply_by, place.id), self._lane.get(place.id)) for place in planned.places)
+        if self._lane:
+            self._reply_by = {place.id: place.reply_by for place in planned.places}

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 
+from routing.assignment import demand
 from routing.calendars import Calendar
 from routing.policy import Policy
 from routing.priority import prioritise, wished
 from routing.promise_rules import ALWAYS, DEFAULT
-from routing.replay.jobs import Jobs
+from routing.replay.jobs import Demanded, Jobs
 from routing.replay.records import Record
 from routing.types import Facts, Priority
 from sentiment.types import IntentLabel
@@ -44,6 +46,7 @@ def promise_all(
     level: list[int] = []
     value: list[float] = []
     intents: list[tuple[IntentLabel, ...]] = []
+    needed: list[int] = []
     for number, record in enumerate(records, start=1):
         since = (record.arrived_at - start).total_seconds()
         known, to_due, to_second = judge.promise(record)
@@ -60,11 +63,14 @@ def promise_all(
         level.append(rank)
         value.append(tier_value)
         intents.append(judge.intents(record.facts))
+        if judge.asks:
+            needed.append(judge.demand(record.facts, record.arrived_at))
         if progress and number % _STEP == 0:
             progress(_STEP)
     if progress:
         progress(len(records) % _STEP)
-    return Jobs(at, handle, due, second_due, weight, work, level, value, start, intents)
+    columns = at, handle, due, second_due, weight, work, level, value
+    return Jobs(*columns, start, intents, needed, tuple(judge.demands))
 
 
 def tier_name(policy: Policy, tier: str | None) -> str:
@@ -81,10 +87,23 @@ class _Judge:
         # What is in the cache must stay alive, or another object could take its id.
         self._alive: list[Facts] = []
         self._intents: dict[int, tuple[IntentLabel, ...]] = {}
+        self._needed: dict[int, int] = {}
+        self.asks = bool(policy.assignment.needs or policy.capacity)
+        self.demands: dict[Demanded, int] = {}
 
     def intents(self, facts: Facts) -> tuple[IntentLabel, ...]:
         """What handling times are learnt by, of facts whose promise was asked."""
         return self._intents[id(facts)]
+
+    def demand(self, facts: Facts, since: datetime) -> int:
+        """Which of `demands` all with these facts have, whose promise was asked."""
+        known = self._needed.get(id(facts))
+        if known is None:
+            found = demand(facts, since, self._policy, since)
+            wait = (found.relax_at - since).total_seconds() if found.relax_at else math.inf
+            demanded = Demanded(found.rule, found.needs, found.relaxed, wait)
+            known = self._needed[id(facts)] = self.demands.setdefault(demanded, len(self.demands))
+        return known
 
     def promise(self, record: Record) -> tuple[Priority, float, float]:
         """The priority of all with these facts, and from arrival the seconds to either promise."""

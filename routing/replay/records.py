@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -16,6 +17,7 @@ NO_CHANNEL = "unknown"
 MODEL = "trace"
 _FIRST_YEAR, _LAST_YEAR = 1970, 2100
 _WEEK_SECONDS = 7 * 86_400
+_LANGUAGE = re.compile(r"[a-z]{2,3}")
 _INTENTS = {label.casefold(): label for label in INTENTS}
 _SENTIMENTS = {label.casefold(): label for label in SENTIMENTS}
 # What pydantic calls a file's mistakes, in words of the file.
@@ -64,6 +66,7 @@ class _Customer(_Part):
     tier: str | None = None
     spend_percentile: Annotated[float, Field(ge=0, le=100)] | None = None
     followers: Annotated[int, Field(ge=0)] | None = None
+    language: Annotated[str, Field(max_length=40)] | None = None
 
 
 class _Label(_Part):
@@ -72,6 +75,7 @@ class _Label(_Part):
 
 
 class _Analysis(_Part):
+    language: _Label | None = None
     sentiment: _Label | None = None
     intents: list[_Label] | None = None
 
@@ -113,11 +117,12 @@ class Reader:
 
 def _key(line: _Line) -> tuple[Any, ...]:
     customer, analysis = line.customer, line.analysis
-    who = (customer.tier, customer.spend_percentile, customer.followers) if customer else None
+    who = tuple(customer.__dict__.values()) if customer else None
     said: tuple[Any, ...] | None = None
     if analysis is not None:
-        mood = analysis.sentiment
+        mood, tongue = analysis.sentiment, analysis.language
         said = (
+            tongue and (tongue.label, tongue.confidence),
             mood and (mood.label, mood.confidence),
             tuple([(each.label, each.confidence) for each in analysis.intents or ()]),
         )
@@ -136,6 +141,7 @@ def _facts(line: _Line, kind_of: KindOf) -> tuple[Facts, tuple[str, ...]]:
         spend_percentile=customer.spend_percentile,
         followers=customer.followers,
         analysis=_analysis(line.analysis, notes) if line.analysis else None,
+        customer_language=_language("customer.language", customer.language, notes),
     )
     return facts, tuple(notes)
 
@@ -153,9 +159,22 @@ def _analysis(read: _Analysis, notes: list[str]) -> Analysis:
             intents.append(Intent(intent, each.confidence))
         elif each.label:
             notes.append(f"analysis.intents: left out, {each.label!r} is no intent of the model")
+    tongue = read.language or _Label()
+    language = _language("analysis.language", tongue.label, notes)
     heads = {"sentiment": label, "intents": intents}
     silent = tuple([f"{head}: the trace does not tell" for head, said in heads.items() if not said])
-    return Analysis(MODEL, None, 0.0, sentiment, tuple(intents), silent)
+    sure = tongue.confidence if language else 0.0
+    return Analysis(MODEL, language, sure, sentiment, tuple(intents), silent)
+
+
+def _language(field: str, given: str | None, notes: list[str]) -> str | None:
+    """The code of a language; of a regional one, as de-AT, that of the language."""
+    code = re.split("[-_]", given.strip().casefold())[0] if given else ""
+    if _LANGUAGE.fullmatch(code):
+        return code
+    if given:
+        notes.append(f"{field}: left out, {given!r} is no code of a language such as en or de")
+    return None
 
 
 def _in_words(error: Any) -> str:

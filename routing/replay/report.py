@@ -20,6 +20,15 @@ from routing.replay.disciplines import (
 )
 from routing.replay.jobs import Jobs, Staffing
 from routing.replay.metrics import Replies, replies
+from routing.replay.needs import (
+    AgentGroup,
+    NeedGroup,
+    agent_groups,
+    demand_of,
+    in_words,
+    need_groups,
+    nobody_for,
+)
 from routing.replay.ours import REPLAN_SHARE, ours
 from routing.replay.promising import promise_all, tier_name
 from routing.replay.records import Record
@@ -64,7 +73,11 @@ class Bucket:
 
 @dataclass(frozen=True, slots=True)
 class Breach:
-    """A promise that is not kept; `answered_at` and `late_seconds` are None where nobody answers at all."""
+    """A promise that is not kept; `answered_at` and `late_seconds` are None where nobody answers at all.
+
+    `needs` is what it takes to answer, in words, None where nothing in particular. `nobody`: it stays without
+    an answer since nobody who could give it was on duty after it arrived.
+    """
 
     ref: int
     arrived_at: datetime
@@ -75,6 +88,8 @@ class Breach:
     late_seconds: float | None
     weight: float
     gave_way: bool
+    needs: str | None
+    nobody: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +99,8 @@ class Run:
     `by_first_promises` measures it by those of the first policy, None where they are its own. `agent_load` is
     the share of time on duty that agents worked, None without any. `breaches` are the worst of all, by
     weight and how late; `gave_way` counts those whose first promise the plan gave up, None for a rival.
+    `needs` and `agents` tell of conversations by what they need and of agents by what they can do, empty
+    where that makes no difference; `nobody` counts conversations that nobody on duty could ever answer.
     """
 
     name: str
@@ -93,6 +110,9 @@ class Run:
     tiers: Mapping[str, Replies]
     channels: Mapping[str, Replies]
     groups: Sequence[Group]
+    needs: Sequence[NeedGroup]
+    agents: Sequence[AgentGroup]
+    nobody: int
     agent_load: float | None
     gave_way: int | None
     breached: int
@@ -198,6 +218,8 @@ def _run(
     timeline, size = _timeline(jobs, staffing, outcome)
     staffed = math.fsum(bucket.staffed_hours for bucket in timeline)
     worked = math.fsum(bucket.worked_hours for bucket in timeline)
+    begin = (timeline[0].begins_at - jobs.start).total_seconds() if timeline else 0.0
+    nobody = nobody_for(jobs, staffing, outcome)
     return Run(
         name=name,
         order=order,
@@ -213,23 +235,31 @@ def _run(
                 groups.items(), key=lambda item: (level[item[0][0]], item[0][1])
             )
         ],
+        needs=need_groups(records, jobs, staffing, outcome, nobody),
+        agents=agent_groups(jobs, outcome, begin, begin + len(timeline) * size),
+        nobody=len(nobody),
         agent_load=worked / staffed if staffed else None,
         gave_way=None if gave_way is None else len(gave_way),
         breached=everybody.count - everybody.kept,
-        breaches=_breaches(records, tiers, jobs, outcome, gave_way or set()),
+        breaches=_breaches(records, tiers, jobs, outcome, gave_way or set(), nobody),
         timeline=timeline,
         bucket_seconds=size,
     )
 
 
 def _breaches(
-    records: Sequence[Record], tiers: Sequence[str], jobs: Jobs, outcome: Outcome, gave_way: set[int]
+    records: Sequence[Record],
+    tiers: Sequence[str],
+    jobs: Jobs,
+    outcome: Outcome,
+    gave_way: set[int],
+    nobody: set[int],
 ) -> list[Breach]:
     late = [job for job, answered in enumerate(outcome.answered) if answered > jobs.due[job]]
     late.sort(key=lambda job: (-jobs.weight[job], jobs.due[job] - outcome.answered[job], job))
     found = []
     for job in late[:_WORST]:
-        record, answered = records[job], outcome.answered[job]
+        record, answered, demand = records[job], outcome.answered[job], demand_of(jobs, job)
         never = answered == math.inf
         found.append(
             Breach(
@@ -242,6 +272,8 @@ def _breaches(
                 late_seconds=None if never else answered - jobs.due[job],
                 weight=jobs.weight[job],
                 gave_way=job in gave_way,
+                needs=in_words(demand.needs) if demand else None,
+                nobody=job in nobody,
             )
         )
     return found

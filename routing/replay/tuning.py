@@ -327,5 +327,5 @@ def _subset(jobs: Jobs, members: Sequence[int]) -> Jobs:
     return Jobs(
         *(jobs.at[part], jobs.handle[part], jobs.due[part], jobs.second_due[part]),
         *(jobs.weight[part], jobs.work[part], jobs.level[part], jobs.value[part]),
-        *(jobs.start, jobs.intents[part]),
+        *(jobs.start, jobs.intents[part], jobs.demand[part], jobs.demands),
     )

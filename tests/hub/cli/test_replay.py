@@ -59,6 +59,35 @@ def test_policies_and_rivals_side_by_side(alone: Cli, trace: Path, staffing: Pat
     assert page.read_text().startswith("<!doctype html>")
 
 
+def test_who_can_answer_what(alone: Cli, trace: Path, tmp_path: Path) -> None:
+    policy, staffing, page = tmp_path / "policy.yaml", tmp_path / "staffing.csv", tmp_path / "page.html"
+    rules = """teams: [service, legal]
+skills: [complaints]
+assignment:
+  needs:
+    - {name: Gold, when: customer.tier == "gold", team: legal}
+    - {name: Complaints, when: '"complaint" in intents', skills: {complaints: 2}}
+"""
+    policy.write_text(DEFAULT_POLICY.replace("assignment:\n", rules))
+    span = "2026-03-02T09:00:00Z,2026-03-02T20:00:00Z"
+    staffing.write_text(
+        f"from,to,agents,teams,skills\n{span},2,service,complaints:2\n{span},1,service,complints:3\n"
+    )
+    words = ("replay", "--trace", trace, "--staffing", staffing, "--policy", policy, "--rival", "strict")
+    shown = alone(*words, "--html", page)
+    assert "staffing, line 3: skills: left out, no such skill: 'complints'" in shown.stderr
+    nobody = (
+        "Nobody on duty could answer 5 conversations that need team legal (3, 7, 11, 15, 19): no agent can."
+    )
+    assert nobody in shown.stdout
+    assert re.search(r"complaints 2 +strict +2 +15", shown.stdout)
+    assert re.search(r"team service, complaints 2 +strict +2 +\d", shown.stdout)
+    assert nobody in page.read_text()
+    told = alone.json(*words)
+    assert [run["nobody"] for run in told["runs"]] == [5, 5]
+    assert "everybody answers everything" in alone(*words[:3], "--agents", 2, "--policy", policy).stderr
+
+
 def test_words_for_people(alone: Cli, trace: Path) -> None:
     told = alone("replay", "--trace", trace, "--agents", 2, "--rival", "first-come", "--exact")
     assert "policy" in told.stdout

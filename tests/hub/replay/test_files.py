@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from hub.errors import Invalid
-from hub.replay.files import kind_of, read_staffing, read_trace
+from hub.replay.files import Names, kind_of, read_staffing, read_trace
+from routing.replay.jobs import Abilities
 
 START = datetime(2026, 3, 1, tzinfo=UTC)
 LATER = b'{"arrived_at": "2026-03-01T10:00:00Z"}'
@@ -77,10 +78,64 @@ def test_shifts(tmp_path: Path) -> None:
     )
     staffing, problems = read_staffing(file, START)
     assert [staffing.at(hour * 3600) for hour in (-1, 0, 1, 2, 3)] == [0, 2, 5, 3, 0]
+    assert staffing.groups == ()
     assert [(each.line, each.reason.split(":")[0]) for each in problems.first] == [
         *((5, "agents"), (6, "to is not after from")),
         *((7, "from"), (8, "2 columns, which are too few")),
     ]
+
+
+NAMES = Names(("Service", "back office"), ("german", "billing", "plain words"))
+SPAN = "2026-03-01T01:00:00Z,2026-03-01T02:00:00Z"
+
+
+@pytest.mark.parametrize(
+    ("columns", "cells", "teams", "skills", "capacity"),
+    [
+        ("teams,skills,capacity", "", [], {}, None),
+        ("teams,skills", "service,german:3 billing:2", ["Service"], {"german": 3, "billing": 2}, None),
+        ("teams,skills", "back office,GERMAN=5", ["back office"], {"german": 5}, None),
+        ("teams", '"Service, back office"', ["Service", "back office"], None, None),
+        ("Skills", "plain words: 2; german:1;", None, {"plain words": 2, "german": 1}, None),
+        ("skills,capacity", "german:1 german:2,4", None, {"german": 2}, 4),
+    ],
+)
+def test_who_can_do_what(
+    tmp_path: Path,
+    columns: str,
+    cells: str,
+    teams: list[str] | None,
+    skills: dict[str, int] | None,
+    capacity: int | None,
+) -> None:
+    file = tmp_path / "staffing.csv"
+    file.write_text(f"from,to,agents,{columns}\n{SPAN},2,{cells}\n")
+    staffing, problems = read_staffing(file, START, NAMES)
+    assert problems.first == []
+    able = Abilities(
+        None if teams is None else frozenset(teams),
+        None if skills is None else tuple(sorted(skills.items())),
+        capacity,
+    )
+    assert [(abilities, part.at(3600)) for abilities, part in staffing.groups] == [(able, 2)]
+    assert (staffing.times, staffing.counts) == ((3600.0, 7200.0), (2, 0))
+
+
+def test_what_is_wrong_with_a_skill_is_told_by_line_and_field(tmp_path: Path) -> None:
+    file = tmp_path / "staffing.csv"
+    rows = ["2,service,german:3,x", "1,servise,gernan:2 billing:1,", "1,,german:6,", "1,,german,", "1,,:3,"]
+    file.write_text("\n".join(["from,to,agents,teams,skills,skils", *(f"{SPAN},{row}" for row in rows)]))
+    staffing, problems = read_staffing(file, START, NAMES)
+    assert [(each.line, each.skipped, each.reason) for each in problems.first] == [
+        (1, False, "skils: passed over, there is no such column; did you mean skills?"),
+        (3, False, "teams: left out, no such team: 'servise'; did you mean Service?"),
+        (3, False, "skills: left out, no such skill: 'gernan'; did you mean german?"),
+        (4, True, "skills: the level of 'german' is '6', and not 1 to 5"),
+        (5, True, "skills: 'german' is no skill with its level, such as german:3"),
+        (6, True, "skills: ':3' is no skill with its level, such as german:3"),
+    ]
+    assert staffing.at(3600) == 3
+    assert [abilities.skills for abilities, _ in staffing.groups] == [(("german", 3),), (("billing", 1),)]
 
 
 @pytest.mark.parametrize(

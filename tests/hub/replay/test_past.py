@@ -11,7 +11,10 @@ from hub.accounts.models import User
 from hub.conversations.service import get_conversation, reply, set_status
 from hub.errors import Invalid
 from hub.replay.past import from_past
-from hub.replay.service import Source
+from hub.replay.service import ALL_CAN, Source
+from hub.replay.service import run as run_all
+from routing.policy import read_policy
+from routing.replay.jobs import Abilities
 from tests.factories import NOW, analyse_as, analysis, channel, inbound, receive_one, user
 
 MINUTE = timedelta(minutes=1)
@@ -94,6 +97,41 @@ def test_agents_are_on_duty_while_they_answer(session: Session, desk: Desk) -> N
         *(0, 1, 1, 1, 0),
         *(0, 1, 0),
     ]
+
+
+def test_agents_can_what_they_can(session: Session, desk: Desk) -> None:
+    other = user(session, "Bea")
+    desk.agent.teams, desk.agent.skills = ["service"], {"german": 3}
+    other.capacity = 4
+    desk.answer(desk.ask(0), 10)
+    desk.answer(desk.ask(1), 20, other)
+    policy = read_policy("""
+        time_zone: UTC
+        currency: EUR
+        skills: [german]
+        policies: [{name: All, first_reply_time: {default: 1h}, next_reply_time: {default: 1h}}]
+        handling: {default: 5m}
+        assignment: {needs: [{name: All, skills: {german: 1}}]}
+    """)
+    source = from_past(session, NOW - DAY, NOW + DAY, None, [policy])
+    assert {abilities: part.at(300) for abilities, part in source.staffing.groups} == {
+        Abilities(frozenset(["service"]), (("german", 3),)): 1,
+        Abilities(frozenset(), (), 4): 0,
+    }
+    assert source.estimated[-1] == "teams, skills and capacity of the agents, those of today"
+    [run] = run_all(source, {"A": policy}).report.runs
+    assert [(group.needs, group.agents) for group in run.needs] == [("german 1", 1)]
+    counted = from_past(session, NOW - DAY, NOW + DAY, 1, [policy])
+    assert counted.staffing.groups == ()
+    assert counted.estimated[-1] == ALL_CAN
+
+
+def test_a_wait_counts_under_the_channel_by_which_it_goes_on(session: Session, desk: Desk) -> None:
+    conversation = get_conversation(session, desk.ask(0))
+    conversation.via = channel(session, "mailbox")
+    desk.ask(1)
+    session.flush()
+    assert [record.facts.channel for record in past(session, agents=1).records] == ["mailbox", "chirp"]
 
 
 def test_a_number_of_agents_instead(session: Session, desk: Desk) -> None:

@@ -25,8 +25,9 @@ def test_a_whole_line() -> None:
         "arrived_at": "2026-03-01T10:00:00+01:00",
         "channel": "email",
         "handle_seconds": 120.5,
-        "customer": {"tier": "gold", "spend_percentile": 97.5, "unheard_of": 1},
+        "customer": {"tier": "gold", "spend_percentile": 97.5, "language": "de-AT", "unheard_of": 1},
         "analysis": {
+            "language": {"label": "FR", "confidence": 0.7},
             "sentiment": {"label": "negative", "confidence": 0.93},
             "intents": [{"label": "complaint", "confidence": 0.8}, {"label": "refund_return"}],
         },
@@ -39,8 +40,9 @@ def test_a_whole_line() -> None:
     )
     facts, analysis = record.facts, record.facts.analysis
     assert (facts.channel, facts.channel_kind, facts.metric) == ("email", "mail", "first_reply_time")
-    assert (facts.tier, facts.spend_percentile) == ("gold", 97.5)
+    assert (facts.tier, facts.spend_percentile, facts.customer_language) == ("gold", 97.5, "de")
     assert analysis is not None
+    assert (analysis.language, analysis.language_confidence) == ("fr", 0.7)
     assert (analysis.sentiment.label, analysis.sentiment.confidence) == ("negative", 0.93)
     assert analysis.intents == (Intent("complaint", 0.8), Intent("refund_return", 1.0))
 

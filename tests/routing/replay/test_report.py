@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from routing.policy import Policy, read_policy
-from routing.replay.jobs import Staffing
+from routing.replay.jobs import Abilities, Staffing
 from routing.replay.promising import promise_all
 from routing.replay.records import Record
 from routing.replay.report import Report, replay
@@ -152,6 +152,70 @@ def test_who_is_never_answered_is_told(policy: Policy) -> None:
     assert run.breaches[0].answered_at is None
     assert run.breaches[0].late_seconds is None
     assert [each.place_after for each in report.changes[0].conversations] == []
+
+
+SKILLED = (
+    TEXT
+    + """
+skills: [german]
+assignment:
+  needs:
+    - {name: Mail, when: channel.kind == "mail", skills: {german: 3}}
+    - {name: Tickets, when: channel.kind == "ticket", additional_skills: {german: 1}, relax_after: 10m}
+"""
+)
+ABLE = Abilities(frozenset(), (("german", 3),))
+
+
+def skilled(records: list[Record], *groups: tuple[Abilities, Staffing]) -> Report:
+    policies = {"skilled": read_policy(SKILLED), "plain": read_policy(TEXT)}
+    return replay(records, Staffing.of_groups(groups), policies, ["first-come"])
+
+
+def test_by_what_is_needed_and_what_agents_can_do() -> None:
+    records = [
+        record(1, 0, kind="mail"),
+        record(2, 0),
+        record(3, 1, kind="mail"),
+        record(4, 2, kind="ticket"),
+    ]
+    unable = Abilities(frozenset(), ())
+    report = skilled(records, (ABLE, Staffing.constant(1)), (unable, Staffing.constant(1)))
+    ours, plain, rival = report.runs
+    found = {group.needs: group for group in ours.needs}
+    assert {needs: (group.agents, group.replies.longest) for needs, group in found.items()} == {
+        # Mails are promised last, and who could answer them is taken by what is due before.
+        "german 3": (1, 19 * 60),
+        "anybody": (2, 5 * 60),
+        "german 1": (1, 8 * 60),
+    }
+    relaxing = found["german 1"]
+    assert (relaxing.rules, relaxing.relaxed, relaxing.relax_seconds) == (["Tickets"], "anybody", 600)
+    assert [(group.can, group.agents) for group in ours.agents] == [
+        ("german 3", 1),
+        ("nothing in particular", 1),
+    ]
+    assert sum(group.worked_hours for group in ours.agents) == pytest.approx(4 * 300 / 3600)
+    # Rivals are held to the same; a policy without rules asks for nothing.
+    assert [group.needs for group in rival.needs] == [group.needs for group in ours.needs]
+    assert (plain.needs, plain.agents, ours.nobody) == ([], [], 0)
+    [change] = [each for each in report.changes[0].conversations if each.ref == 3]
+    assert "needs anybody, before german 3" in change.why
+
+
+def test_what_nobody_on_duty_could_ever_answer_is_told_with_its_need() -> None:
+    records = [record(1, 0, kind="mail"), record(2, 30, kind="mail"), record(3, 31)]
+    early = (ABLE, Staffing.of_shifts([(-600, 600, 1)]))
+    report = skilled(records, early, (Abilities(frozenset(), ()), Staffing.constant(1)))
+    run = report.runs[0]
+    [mail] = [group for group in run.needs if group.needs == "german 3"]
+    assert (run.nobody, mail.nobody, mail.nobody_refs, mail.agents) == (1, 1, [2], 1)
+    [breach] = run.breaches
+    assert (breach.ref, breach.needs, breach.nobody) == (2, "german 3", True)
+    # Without the rule somebody answers it.
+    assert (report.runs[1].nobody, report.runs[1].all.unanswered) == (0, 0)
+    [run, *_] = replay(records, Staffing.of_shifts([(0, 60, 1)]), {"A": read_policy(TEXT)}).runs
+    assert (run.nobody, run.all.unanswered, run.breaches[0].nobody) == (2, 2, True)
 
 
 def test_nothing_to_replay(policy: Policy) -> None:

@@ -11,9 +11,10 @@ from statistics import fmean
 
 import pytest
 
+from routing.assignment import Needs
 from routing.plan import plan
 from routing.replay.disciplines import accumulating, earliest_deadline, first_come, planned, strict_levels
-from routing.replay.jobs import Jobs, Staffing
+from routing.replay.jobs import Abilities, Demanded, Jobs, Staffing
 from routing.replay.simulator import Discipline, simulate
 from routing.replay.theory import (
     Poisson,
@@ -49,6 +50,32 @@ def test_first_come_waits_as_erlang_says(servers: int, use: float) -> None:
     waits = simulated(source, first_come)
     whole = sum(share * wait for share, wait in zip(SHARES, waits, strict=True))
     assert whole == pytest.approx(source.first_come_wait, rel=0.02)
+
+
+@pytest.mark.parametrize("discipline", [first_come, strict_levels, earliest_deadline, accumulating(SLOPES)])
+def test_two_skills_that_nobody_has_both_of_are_two_queues(discipline: Discipline) -> None:
+    """Each half waits to the bit as if it were alone: as Erlang says of its own agents and load."""
+    jobs, agents = poisson(4, 0.7).jobs(4000, seed=5), (1, 3)
+    demand = [job % 3 % 2 for job in range(len(jobs))]
+    halves = (Needs(skills=(("french", 1),)), Needs(skills=(("german", 1),)))
+    mixed = replace(jobs, demand=demand, demands=tuple(Demanded("", half) for half in halves))
+    staffing = Staffing.of_groups(
+        (Abilities(frozenset(), half.skills), Staffing.constant(count))
+        for half, count in zip(halves, agents, strict=True)
+    )
+    started = simulate(mixed, staffing, discipline).started
+    for half, count in enumerate(agents):
+        members = [job for job in range(len(jobs)) if demand[job] == half]
+        alone = replace(
+            jobs,
+            at=[jobs.at[job] for job in members],
+            handle=[jobs.handle[job] for job in members],
+            due=[jobs.due[job] for job in members],
+            level=[jobs.level[job] for job in members],
+        )
+        assert simulate(alone, Staffing.constant(count), discipline).started == [
+            started[job] for job in members
+        ]
 
 
 @pytest.mark.parametrize(("servers", "use"), [(1, 0.5), (3, 0.6)])

@@ -1,0 +1,46 @@
+"""What a replay found of skills, in words for the table and the page."""
+
+from __future__ import annotations
+
+from routing.replay.needs import NeedGroup
+from routing.replay.report import Run
+
+_MOST_REFS = 5
+
+
+def need_words(group: NeedGroup) -> str:
+    """What it takes to answer, and what is enough after a while."""
+    if group.relaxed is None or group.relax_seconds is None:
+        return group.needs
+    return f"{group.needs}; after {group.relax_seconds / 60:g} min {group.relaxed}"
+
+
+def nobody_words(run: Run) -> list[str]:
+    """A sentence for each need of what nobody on duty could ever answer."""
+    if run.nobody and not run.needs:
+        return [f"Nobody was on duty any more for {_conversations(run.nobody)}."]
+    return [
+        f"Nobody on duty could answer {_conversations(group.nobody)} that {_need(group)} "
+        f"{_which(group)}: {_why(group)}."
+        for group in run.needs
+        if group.nobody
+    ]
+
+
+def _conversations(count: int) -> str:
+    return f"{count:,} conversation{'' if count == 1 else 's'}"
+
+
+def _need(group: NeedGroup) -> str:
+    return f"need{'s' if group.nobody == 1 else ''} {need_words(group)}"
+
+
+def _which(group: NeedGroup) -> str:
+    refs = ", ".join(str(ref) for ref in group.nobody_refs[:_MOST_REFS])
+    return f"({refs}{', …' if group.nobody > _MOST_REFS else ''})"
+
+
+def _why(group: NeedGroup) -> str:
+    if group.agents:
+        return "who can was not on duty after they came"
+    return "no agent can" if group.agents == 0 else "nobody was on duty after they came"
