@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import bindparam, func, select
+from sqlalchemy import Select, bindparam, func, select
 from sqlalchemy.orm import Session
 
 from hub.accounts.models import User
@@ -54,29 +55,18 @@ def load_agents(
     users = session.scalars(query).all()
     used = units_in_hand(session, [user.id for user in users])
     last = _last_assigned(session, [user.id for user in users])
-    default = policy.capacity.default if policy.capacity else None
     return [
-        Agent(
-            id=user.id,
-            name=user.name,
-            online=is_online(user, policy, now),
-            teams=frozenset(user.teams),
-            skills=user.skills,
-            capacity=None if default is None else user.capacity if user.capacity is not None else default,
-            used=used.get(user.id, 0),
+        replace(
+            to_agent(user, policy, now, used=used.get(user.id, 0)),
             last_assigned_at=last.get(user.id),
         )
         for user in users
     ]
 
 
-def agent_of(session: Session, user_id: int, policy: Policy, now: datetime) -> Agent | None:
-    """One user, locked as in `load_agents`; when they were given something last is not asked."""
-    connection = session.connection()
-    user = connection.execute(_USER, {"user_id": user_id}).one_or_none()
-    if user is None:
-        return None
-    used = connection.execute(_IN_HAND, {"user_id": user_id}).scalar()
+def to_agent(user: Any, policy: Policy, now: datetime, *, used: int) -> Agent:
+    """A user, or a row of their columns, who has so many units in hand; when they were given something last
+    is not said."""
     default = policy.capacity.default if policy.capacity else None
     return Agent(
         id=user.id,
@@ -85,22 +75,27 @@ def agent_of(session: Session, user_id: int, policy: Policy, now: datetime) -> A
         teams=frozenset(user.teams),
         skills=user.skills,
         capacity=None if default is None else user.capacity if user.capacity is not None else default,
-        used=int(used or 0),
+        used=used,
     )
 
 
-_USER = (
-    select(
-        User.id, User.name, User.teams, User.skills, User.capacity, User.disabled_at, User.away, User.seen_at
+def asking() -> Select[*tuple[Any, ...]]:
+    """The columns of one user, `user_id`, that `to_agent` reads; locked as in `load_agents`."""
+    columns = (User.id, User.name, User.teams, User.skills, User.capacity)
+    return (
+        select(*columns, User.disabled_at, User.away, User.seen_at)
+        .where(User.id == bindparam("user_id"))
+        .with_for_update(key_share=True, of=User)
     )
-    .where(User.id == bindparam("user_id"))
-    .with_for_update(key_share=True)
-)
-_IN_HAND = select(func.sum(Conversation.load)).where(
-    Conversation.owner_id == bindparam("user_id"),
-    Conversation.owner_id.is_not(None),
-    Conversation.reply_by.is_not(None),
-)
+
+
+def in_hand() -> Select[Any]:
+    """The units that one user, `user_id`, has in hand."""
+    return select(func.coalesce(func.sum(Conversation.load), 0)).where(
+        Conversation.owner_id == bindparam("user_id"),
+        Conversation.owner_id.is_not(None),
+        Conversation.reply_by.is_not(None),
+    )
 
 
 def units_in_hand(session: Session, user_ids: Sequence[int]) -> dict[int, int]:

@@ -7,13 +7,28 @@ writer. Everybody who asks waits for the statements here on SQLite, so there are
 from __future__ import annotations
 
 from datetime import datetime
+from functools import lru_cache
 from typing import Any, ClassVar, NamedTuple
 
-from sqlalchemy import Select, Update, bindparam, func, not_, or_, select, update
+from sqlalchemy import (
+    Integer,
+    Select,
+    Update,
+    bindparam,
+    exists,
+    false,
+    func,
+    not_,
+    or_,
+    select,
+    true,
+    union_all,
+    update,
+)
 from sqlalchemy.orm import Session
 
-from hub.assignment.agents import agent_of
-from hub.assignment.lanes import heads, held_heads, lanes_in_use
+from hub.assignment.agents import asking, in_hand, is_online, to_agent
+from hub.assignment.lanes import HELD, MOST_ARMS, heads, heads_of, lanes_waiting
 from hub.assignment.models import REFUSED, Assignment
 from hub.assignment.owning import record_claim
 from hub.conversations.models import Conversation
@@ -25,7 +40,7 @@ from routing.assignment import Agent, able_because, is_eligible, needs_of_lane
 from routing.policy import Policy
 
 # How many are looked at where others claim at the same moment: the first of them that is free is taken.
-DEPTHS = (16, 256, 4096)
+DEPTHS = (8, 128, 4096)
 ASKED = "asked for the next"
 # So often at most is placed before one claim: what is left then is for who asks next, or for the background.
 SIGHTS = 8
@@ -46,21 +61,18 @@ def claim_next(session: Session, user_id: int, now: datetime) -> int | None:
 
 
 def _claim_by_rules(session: Session, user_id: int, now: datetime) -> int | None:
-    ruling = _ruling(session)
-    agent = None
-    if not ruling.policy.assigns_freely:
-        # Locked, so that they do not get more at once than they have room for.
-        agent = agent_of(session, user_id, ruling.policy, now)
-        if agent is None or not agent.online or agent.free < 1:
-            return None
+    asker = _asker(session, user_id)
+    policy = asker.policy
+    if not policy.assigns_freely and not is_online(asker.user, policy, now):
+        return None
     for _ in range(SIGHTS):
         placed = 0
-        if ruling.is_changing:
-            placed = place_on_sight(session, ActivePolicy(ruling.version_id, ruling.policy), now)
-        if agent is not None:
-            claimed = _claim_in_lanes(session, agent, ruling, now)
-        else:
+        if asker.is_changing:
+            placed = place_on_sight(session, ActivePolicy(asker.version_id, policy), now)
+        if policy.assigns_freely:
             claimed = _claim_freely(session, user_id, now, _CLAIM_CHANGING)
+        else:
+            claimed = _claim_in_lanes(session, asker, now)
         if placed:
             # A row was changed behind what the session has read of it.
             session.expire_all()
@@ -79,26 +91,29 @@ class _Memory:
 MOST_POLICIES = 8
 
 
-class _Ruling(NamedTuple):
-    """The policy that rules, and whether something that is owed was placed by another version."""
+class _Asker(NamedTuple):
+    """Who asks, as a row of their columns; the policy that rules, and whether something that is owed was
+    placed by another version."""
 
+    user: Any
     policy: Policy
     version_id: int
     is_changing: bool
 
 
-def _ruling(session: Session) -> _Ruling:
-    """The policy that rules; its text is read only where this process has not read it yet."""
-    row = session.connection().execute(_RULING).one_or_none()
-    known = _Memory.policies.get(row.digest) if row else None
-    if row is None or known is None:
+def _asker(session: Session, user_id: int) -> _Asker:
+    """They are locked, so that they do not get more at once than they have room for. The policy's text is
+    read only where this process has not read it yet."""
+    row = session.connection().execute(_ASKER, {"user_id": user_id}).one()
+    known = _Memory.policies.get(row.digest)
+    if known is None:
         if len(_Memory.policies) >= MOST_POLICIES:
             _Memory.policies.clear()
         known = active_policy(session).policy
         _Memory.policies[active_version(session).digest] = known
-        row = session.connection().execute(_RULING).one()
+        row = session.connection().execute(_ASKER, {"user_id": user_id}).one()
     _Memory.last = row.digest
-    return _Ruling(known, row.id, row.changing)
+    return _Asker(row, known, row.version_id, row.changing)
 
 
 def _claim_freely(session: Session, user_id: int, now: datetime, claim: Update) -> int | None:
@@ -117,38 +132,35 @@ def _claim_freely(session: Session, user_id: int, now: datetime, claim: Update) 
     return claimed
 
 
-def _claim_in_lanes(session: Session, agent: Agent, ruling: _Ruling, now: datetime) -> int | None:
+def _claim_in_lanes(session: Session, asker: _Asker, now: datetime) -> int | None:
     """The earliest that an agent is eligible for, of what the version that rules has placed."""
-    policy = ruling.policy
-    lanes = [lane for lane in lanes_in_use(session) if is_eligible(agent, needs_of_lane(lane))]
-    since = now - policy.assignment.offer_again_after
-    refused = set(
-        session.connection().execute(_REFUSED, {"user_id": agent.id, "since": since}).scalars().all()
-    )
+    connection, policy = session.connection(), asker.policy
+    # After the lock was got.
+    found = connection.execute(_LANES, {"user_id": asker.user.id}).all()
+    if not found:
+        return None
+    agent = to_agent(asker.user, policy, now, used=found[0].used)
+    lanes = [row.lane for row in found if is_eligible(agent, needs_of_lane(row.lane))]
+    if len(lanes) > MOST_ARMS:
+        # Where the earliest stand; and the lanes of what is kept for them, which stands in none.
+        earliest = heads(session, dict.fromkeys(lanes, 1), MOST_ARMS)
+        kept = {row.lane for row in found if row.kept}
+        lanes = list({head.lane for head in earliest} | kept.intersection(lanes))
+    if not lanes:
+        return None
+    values = {f"lane_{number}": lane for number, lane in enumerate(lanes)} | {
+        "user_id": agent.id,
+        "now": now,
+        "since": now - policy.assignment.offer_again_after,
+        "version_id": asker.version_id,
+    }
     for depth in DEPTHS:
-        most = depth + len(refused)
-        found = heads(session, dict.fromkeys(lanes, most), most)
-        if policy.assignment.known_customer is not None:
-            held = held_heads(session, [agent.id], most)
-            found += [head for head in held if is_eligible(agent, needs_of_lane(head.lane))]
-            found.sort(key=lambda head: (head.reply_by, head.id))
-        ids = [head.id for head in found if head.id not in refused]
-        if not ids:
-            return None
-        values = {
-            "user_id": agent.id,
-            "now": now,
-            "ids": ids,
-            "lanes": list({head.lane for head in found}),
-            "version_id": ruling.version_id,
-        }
-        row = session.connection().execute(_CLAIM, values).one_or_none()
+        most = dict.fromkeys(("most", *(f"most_{number}" for number in range(len(lanes)))), depth)
+        row = connection.execute(_claim_of(len(lanes)), {**values, **most}).one_or_none()
         if row is not None:
-            record_claim(session, row.id, agent.id, now, _why(agent, row), ruling.version_id, row.lane)
+            record_claim(session, row.id, agent.id, now, _why(agent, row), asker.version_id, row.lane)
             claimed: int = row.id
             return claimed
-        if len(ids) < depth:
-            return None
     return None
 
 
@@ -186,38 +198,63 @@ def _earliest_of_all() -> Select[Any]:
     )
 
 
-def _earliest_of_these() -> Select[Any]:
-    return (
+@lru_cache(maxsize=MOST_ARMS)
+def _claim_of(lanes: int) -> Update:
+    """The earliest of so many lanes, and of what is kept for who asks, that they have not refused lately."""
+    heads = heads_of(lanes).subquery()
+    kept = (
+        select(Conversation.id)
+        .where(HELD, Conversation.known_by_id == bindparam("user_id"))
+        .order_by(Conversation.reply_by, Conversation.id)
+        .limit(bindparam("most", type_=Integer))
+        .subquery()
+    )
+    refused = exists().where(
+        REFUSED,
+        Assignment.conversation_id == Conversation.id,
+        Assignment.user_id == bindparam("user_id"),
+        Assignment.ended_at > bindparam("since", type_=UtcDateTime),
+    )
+    return _owned_by_asker(
         select(Conversation.id)
         .where(
-            Conversation.id.in_(bindparam("ids", expanding=True)),
+            Conversation.id.in_(union_all(select(heads.c.id), select(kept.c.id))),
+            not_(refused),
+            # What follows may have changed since it was found: where another one held it then, it is looked
+            # at anew.
             Conversation.reply_by.is_not(None),
             Conversation.owner_id.is_(None),
-            # It may have been placed anew meanwhile.
-            Conversation.lane.in_(bindparam("lanes", expanding=True)),
+            Conversation.lane.in_([bindparam(f"lane_{number}") for number in range(lanes)]),
             Conversation.policy_version_id == bindparam("version_id"),
             or_(Conversation.held_until.is_(None), Conversation.known_by_id == bindparam("user_id")),
         )
         .order_by(Conversation.reply_by, Conversation.id)
         .limit(1)
-        .with_for_update(skip_locked=True)
+        .with_for_update(skip_locked=True, of=Conversation)
     )
+
+
+def _lanes() -> Select[Any]:
+    """The lanes in which somebody waits, those of what is kept for who asks, and what they have in hand."""
+    waiting = lanes_waiting().subquery()
+    kept = select(Conversation.lane, true().label("kept")).where(
+        HELD, Conversation.known_by_id == bindparam("user_id")
+    )
+    both = union_all(select(waiting.c.lane, false().label("kept")), kept.distinct()).subquery()
+    return select(both.c.lane, both.c.kept, in_hand().scalar_subquery().label("used"))
 
 
 # In RETURNING columns stand without their table, so that this names no second one.
 _VERSION = select(PolicyActivation.version_id).order_by(PolicyActivation.id.desc()).limit(1).scalar_subquery()
 _CHANGING = or_(*(func.coalesce(end.scalar_subquery(), _VERSION) != _VERSION for end in (LOWEST, HIGHEST)))
-_RULING = _newest().add_columns(_CHANGING.label("changing"))
 _DIGEST = _newest().with_only_columns(PolicyVersion.digest).scalar_subquery()
+_ASKER = asking().add_columns(
+    _DIGEST.label("digest"), _VERSION.label("version_id"), _CHANGING.label("changing")
+)
+_LANES = _lanes()
 _CLAIM_CHANGING = (
     _owned_by_asker(_earliest_of_all())
     .where(bindparam("digest") == _DIGEST)
     .returning(_VERSION.label("version_id"))
 )
 _CLAIM_FREELY = _CLAIM_CHANGING.where(not_(_CHANGING))
-_CLAIM = _owned_by_asker(_earliest_of_these())
-_REFUSED = select(Assignment.conversation_id).where(
-    REFUSED,
-    Assignment.ended_at > bindparam("since", type_=UtcDateTime),
-    Assignment.user_id == bindparam("user_id"),
-)

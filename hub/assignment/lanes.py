@@ -191,8 +191,8 @@ def lanes_in_use(session: Session) -> list[str]:
     return [lane for (lane,) in session.connection().execute(_LANES)]
 
 
-def _lanes() -> Select[Any]:
-    """A loose index scan, https://wiki.postgresql.org/wiki/Loose_indexscan."""
+def lanes_waiting() -> Select[Any]:
+    """The same as a query: a loose index scan, https://wiki.postgresql.org/wiki/Loose_indexscan."""
     first = select(Conversation.lane).where(IN_LANE).order_by(Conversation.lane).limit(1)
     found = select(first.scalar_subquery().label("lane")).cte("lanes", recursive=True)
     following = (
@@ -206,7 +206,7 @@ def _lanes() -> Select[Any]:
     return select(found.c.lane).where(found.c.lane.is_not(None))
 
 
-_LANES = _lanes()
+_LANES = lanes_waiting()
 
 
 def heads(session: Session, lanes: Mapping[str, int], limit: int) -> list[Head]:
@@ -217,7 +217,7 @@ def heads(session: Session, lanes: Mapping[str, int], limit: int) -> list[Head]:
         part = each[start : start + MOST_ARMS]
         values: dict[str, Any] = {f"lane_{n}": lane for n, (lane, _) in enumerate(part)}
         values |= {f"most_{n}": most for n, (_, most) in enumerate(part)}
-        rows = session.connection().execute(_heads(len(part)), {**values, "most": limit})
+        rows = session.connection().execute(heads_of(len(part)), {**values, "most": limit})
         found += [Head(*row) for row in rows]
     return _earliest(found, limit)
 
@@ -238,8 +238,11 @@ def _earliest(found: Iterable[Head], limit: int) -> list[Head]:
 
 
 @lru_cache(maxsize=MOST_ARMS + 1)
-def _heads(arms: int) -> Select[Any]:
-    """Built once for each count of lanes: on SQLite everybody waits while one claims."""
+def heads_of(arms: int) -> Select[Any]:
+    """The `most` earliest of so many lanes, of `lane_0` the `most_0` earliest, and so on.
+
+    Built once for each count of lanes: on SQLite everybody waits while one claims.
+    """
     parts: list[Select[Any]] = []
     for number in range(arms):
         one = (

@@ -14,6 +14,9 @@ from hub.conversations.attachments import want_files
 from hub.conversations.models import Conversation
 from hub.database import Base, nudge
 
+RECORD = Base.metadata.tables["assignments"].insert()
+"""Writes assignments that follow from a statement; built once, and so compiled once."""
+
 
 def own(
     session: Session,
@@ -105,7 +108,7 @@ def record_claim(
 ) -> None:
     """Write down that somebody who asked for the next got this one, which nobody had."""
     session.connection().execute(
-        Base.metadata.tables["assignments"].insert(),
+        RECORD,
         {
             "conversation_id": conversation_id,
             "user_id": user_id,

@@ -14,6 +14,7 @@ from datetime import datetime
 from sqlalchemy import bindparam, select, update
 from sqlalchemy.orm import Session
 
+from hub.assignment.absence import take_as_away
 from hub.assignment.agents import load_agents, units_in_hand
 from hub.assignment.lanes import (
     HELD,
@@ -26,7 +27,7 @@ from hub.assignment.lanes import (
     refusals,
     relaxing,
 )
-from hub.assignment.owning import disown
+from hub.assignment.owning import RECORD, disown
 from hub.clock import utcnow
 from hub.conversations.models import Conversation
 from hub.conversations.service import add_activity
@@ -59,7 +60,10 @@ def assign_waiting(hub: Hub) -> int:
 
 
 def pass_offers(session: Session, now: datetime) -> int:
-    """Take back what was offered and not accepted in time, at its old place; how much."""
+    """Take back what was offered and not accepted in time, at its old place; how much.
+
+    Who lets too many pass is set away.
+    """
     due = session.scalars(
         select(Conversation)
         .where(Conversation.accept_by <= now)
@@ -67,11 +71,14 @@ def pass_offers(session: Session, now: datetime) -> int:
         .limit(BATCH)
         .with_for_update(of=Conversation, skip_locked=True)
     ).all()
+    passed: dict[int, Conversation] = {}
     for conversation in due:
         owner = conversation.owner
         disown(session, conversation, now, "not_accepted")
         if owner is not None:
             add_activity(session, conversation, f"{owner.name} did not accept it in time", None, now)
+            passed[owner.id] = conversation
+    take_as_away(session, passed, now)
     return len(due)
 
 
@@ -214,7 +221,7 @@ def _store(
         ],
     )
     session.connection().execute(
-        Base.metadata.tables["assignments"].insert(),
+        RECORD,
         [
             {
                 "conversation_id": each.conversation_id,
