@@ -19,7 +19,7 @@ from starlette.exceptions import HTTPException
 
 from hub import log
 from hub.accounts.models import User
-from hub.accounts.service import heartbeat, needs_heartbeat, user_of_token
+from hub.accounts.service import heartbeat, needs_heartbeat, set_away, user_of_token
 from hub.clock import utcnow
 from hub.errors import Forbidden, HubError, Unauthorized
 from hub.pages import back, bare_page, go, toast
@@ -70,6 +70,9 @@ def _token_user(
 def _page_user(request: Request, session: SessionDep) -> User:
     user = _signed_in(request, session)
     _seen(request, session, user)
+    if user.away_because is not None and request.method not in SAFE_METHODS:
+        # Whom the hub set away does something: they are here. Pages that renew themselves only read.
+        set_away(session, user.id, False, utcnow())
     return user
 
 

@@ -38,8 +38,9 @@ def page(
         .outerjoin(Promise, Promise.id == Conversation.promise_id)
         .where(Conversation.reply_by.is_not(None))
     ).one()
-    if active_policy(session).policy.assignment.mode == "push":
+    if user.away_because is not None or active_policy(session).policy.assignment.mode == "push":
         context["offers"] = offer_views(session, user.id, now)
+        context["away_because"] = user.away_because
     rejects = session.scalar(select(func.count()).select_from(Reject))
     return bare_page(
         request,

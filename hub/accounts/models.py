@@ -18,7 +18,8 @@ class User(Base):
     """Somebody who signs in. On duty while seen lately and not away.
 
     `teams` and `skills` (each with a level, 1 to 5) are names of the policy; `capacity` is theirs instead of
-    the policy's, in units. `away_since` is when they went away, while `away`. `warning_mails`: they want
+    the policy's, in units. `away_since` is when they went away, while `away`, and `away_because`
+    says why where the hub set them away; `back_at` is when they last came back. `warning_mails`: they want
     warnings by mail too. `time_zone` is their browser's, when they signed in last.
     """
 
@@ -35,6 +36,8 @@ class User(Base):
     seen_at: Mapped[datetime | None] = mapped_column(UtcDateTime, index=True)
     away: Mapped[bool] = mapped_column(default=False)
     away_since: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    away_because: Mapped[str | None] = mapped_column(String(200))
+    back_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     teams: Mapped[list[str]] = mapped_column(JsonColumn, default=list, server_default="[]")
     skills: Mapped[dict[str, int]] = mapped_column(JsonColumn, default=dict, server_default="{}")
     capacity: Mapped[int | None]

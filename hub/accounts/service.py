@@ -148,12 +148,17 @@ def keep_zone(session: Session, user_id: int, zone: str) -> None:
     session.execute(update(User).where(User.id == user_id).values(time_zone=known))
 
 
-def set_away(session: Session, user_id: int, away: bool, now: datetime) -> None:
-    """Go off duty, or come back."""
+def set_away(session: Session, user_id: int, away: bool, now: datetime, because: str | None = None) -> None:
+    """Go off duty, or come back; `because` says why where the hub sets them away."""
     session.execute(
         update(User)
         .where(User.id == user_id, User.away.is_not(away))
-        .values(away=away, away_since=now if away else None)
+        .values(
+            away=away,
+            away_since=now if away else None,
+            away_because=because if away else None,
+            back_at=User.back_at if away else now,
+        )
     )
     nudge(session, "assign")
 

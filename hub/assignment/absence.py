@@ -1,15 +1,18 @@
-"""Who stays away gives back what they have."""
+"""Who stays away gives back what they have, and who lets offers pass is taken to be away."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime
 
-from sqlalchemy import and_, or_, select
+from sqlalchemy import and_, func, or_, select
 from sqlalchemy.orm import Session
 
 from hub.accounts.models import User
+from hub.assignment.models import REFUSALS, Assignment
+from hub.assignment.service import go_away
 from hub.conversations.models import Conversation
-from hub.conversations.service import release
+from hub.conversations.service import add_activity, release
 from hub.policies.service import active_policy
 
 BATCH = 200
@@ -42,3 +45,43 @@ def release_absent(session: Session, now: datetime) -> int:
     for conversation in left:
         release(session, conversation, user=None, now=now, why="its owner is away")
     return len(left)
+
+
+def take_as_away(session: Session, passed: Mapping[int, Conversation], now: datetime) -> None:
+    """Set those away who let too many offers in a row pass; `passed` are the users who let some pass now,
+    each with the last of those conversations, whose history tells of it."""
+    most = active_policy(session).policy.assignment.away_after_offers
+    if not most or not passed:
+        return
+    # Locked, so that who passes elsewhere at this moment is counted too.
+    users = session.scalars(
+        select(User)
+        .where(User.id.in_(passed.keys()), User.away.is_(False))
+        .order_by(User.id)
+        .with_for_update(key_share=True)
+        .execution_options(populate_existing=True)
+    ).all()
+    for user in users:
+        if _let_pass(session, user, most):
+            because = f"let {most} offers in a row pass" if most > 1 else "let an offer pass"
+            go_away(session, user, True, now, because)
+            told = f"{user.name} was set away: they {because}"
+            add_activity(session, passed[user.id], told, None, now)
+
+
+def _let_pass(session: Session, user: User, most: int) -> bool:
+    """Whether the last `most` offers that they could answer since they came back were all let pass."""
+    answered = or_(Assignment.accepted_at.is_not(None), Assignment.ended.in_(REFUSALS))
+    last = (
+        select(Assignment.ended, Assignment.accepted_at)
+        .where(
+            Assignment.user_id == user.id,
+            answered,
+            Assignment.assigned_at >= (user.back_at or user.created_at),
+        )
+        .order_by(Assignment.id.desc())
+        .limit(most)
+        .subquery()
+    )
+    passed = select(func.count()).where(last.c.ended == "not_accepted", last.c.accepted_at.is_(None))
+    return session.scalar(passed) == most

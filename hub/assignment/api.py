@@ -85,12 +85,16 @@ class OfferOut(BaseModel):
 
 
 class AgentOut(BaseModel):
-    """Somebody who answers; `used` and `capacity` in units, capacity null where there is no limit."""
+    """Somebody who answers; `used` and `capacity` in units, capacity null where there is no limit.
+
+    `away_because` says why the hub set them away; null where it did not.
+    """
 
     id: int
     email: str
     name: str
     presence: Literal["online", "away", "offline"]
+    away_because: str | None
     seen_at: datetime | None
     teams: list[str]
     skills: dict[str, int]
@@ -109,6 +113,7 @@ class AgentOut(BaseModel):
             email=row.user.email,
             name=row.user.name,
             presence=row.presence,
+            away_because=row.user.away_because,
             seen_at=row.user.seen_at,
             teams=row.user.teams,
             skills=row.user.skills,

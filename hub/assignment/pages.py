@@ -52,7 +52,14 @@ Fields = Annotated[dict[str, list[str]], Depends(_fields)]
 @router.get("/offers")
 def offers(session: SessionDep, user: PageUser) -> Response:
     now = utcnow()
-    return HTMLResponse(render("_offers.html", offers=offer_views(session, user.id, now), now=now))
+    return HTMLResponse(
+        render(
+            "_offers.html",
+            offers=offer_views(session, user.id, now),
+            away_because=user.away_because,
+            now=now,
+        )
+    )
 
 
 @router.post("/conversations/{conversation_id}/accept")
@@ -190,6 +197,7 @@ def _agent_view(row: AgentRow) -> dict[str, Any]:
         "presence": row.presence,
         "seen_at": user.seen_at,
         "away_since": user.away_since,
+        "away_because": user.away_because,
         "teams": user.teams,
         "skills": user.skills,
         "own_capacity": user.capacity,

@@ -82,9 +82,12 @@ def send_on(
     add_activity(session, conversation, f"{by.name} sent it to {whom}", by, now)
 
 
-def go_away(session: Session, user: User, away: bool, now: datetime) -> None:
-    """Go off duty, or come back. What was offered and not accepted goes to somebody else at once."""
-    set_away(session, user.id, away, now)
+def go_away(session: Session, user: User, away: bool, now: datetime, because: str | None = None) -> None:
+    """Go off duty, or come back. What was offered and not accepted goes to somebody else at once.
+
+    `because` says why where it is not they who say so.
+    """
+    set_away(session, user.id, away, now, because)
     if not away:
         return
     offered = session.scalars(
@@ -96,7 +99,10 @@ def go_away(session: Session, user: User, away: bool, now: datetime) -> None:
     ).all()
     for conversation in offered:
         disown(session, conversation, now, "away")
-        add_activity(session, conversation, f"{user.name} went away", user, now)
+        if because is None:
+            add_activity(session, conversation, f"{user.name} went away", user, now)
+        else:
+            add_activity(session, conversation, f"{user.name} was set away: they {because}", None, now)
 
 
 def set_abilities(
