@@ -82,7 +82,10 @@ def coming(
     stood: Sequence[Pause],
     hours_of: Callable[[str], Calendar],
 ) -> list[tuple[datetime, WarningStep]]:
-    """The warnings of a promise that were not given yet, the earliest first; none while its clock stands."""
+    """The warnings of a promise that were not given yet, the earliest first; none while its clock stands.
+
+    Those that wait for the same hours stand as they would have come.
+    """
     if stood and stood[-1].end is None:
         return []
     found = []
@@ -92,7 +95,7 @@ def coming(
             at = step.moment(started_at, target, calendar, stood, hours)
             if at is not None:
                 found.append((at, step))
-    return sorted(found, key=lambda each: each[0])
+    return sorted(found, key=lambda each: (each[0], _reach(each[1].at, target)))
 
 
 def contradictions(

@@ -19,7 +19,7 @@ from hub.warnings.mailing import want_mail
 from hub.warnings.models import PromiseWarning
 from routing.assignment import needs_of_lane
 from routing.policy import Policy
-from routing.warnings import Recipient
+from routing.warnings import Recipient, WarningStep
 
 BATCH = 200
 
@@ -38,8 +38,8 @@ def warnings_due(now: datetime) -> Select[Promise]:
 def give_warnings(session: Session, now: datetime) -> int:
     """Give what is due by `now`; of how many promises.
 
-    Of several steps that are due at once only the last is told: the hub was down, or the promise became
-    shorter, and nobody wants to hear the same thing twice.
+    Of several steps that are due at once everybody is told the last of theirs: they waited for the same
+    hours, the hub was down, or the promise became shorter, and nobody wants to hear the same thing twice.
     """
     policy = active_policy(session).policy
     ids = {promise.conversation_id for promise in session.scalars(warnings_due(now))}
@@ -82,16 +82,20 @@ def _give(session: Session, promise: Promise, policy: Policy, people: Sequence[U
         return
     promise.warned = [*promise.warned, *(step.at for step in due)]
     conversation = promise.conversation
-    to = due[-1].to
-    if set(to) == {"assignee"} and conversation.owner_id is None:
-        # What nobody has stands in the queue, where everybody sees it; in a rush that would be all of it.
+    told: dict[User, WarningStep] = {}
+    for step in due:
+        if set(step.to) == {"assignee"} and conversation.owner_id is None:
+            # What nobody has stands in the queue, where everybody sees it; in a rush that would be all of it.
+            continue
+        told |= dict.fromkeys(_whom(step.to, conversation, people), step)
+    if not told:
         return
-    for user in _whom(to, conversation, people):
+    for user, step in told.items():
         warning = PromiseWarning(
             promise_id=promise.id,
             conversation_id=conversation.id,
             user_id=user.id,
-            step=due[-1].at,
+            step=step.at,
             metric=promise.metric,
             due_at=promise.due_at,
             created_at=now,

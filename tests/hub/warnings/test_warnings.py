@@ -92,10 +92,46 @@ def test_the_built_in_policy_tells_whoever_has_it(session: Session) -> None:
     assert told(session) == [("75%", "Alex")]
 
 
-def test_of_several_at_once_only_the_last_is_told(session: Session, waiting: Conversation) -> None:
+def test_of_several_at_once_everybody_is_told_the_last_of_theirs(
+    session: Session, waiting: Conversation
+) -> None:
+    take(session, waiting, user=user(session, "Alex Agent"), now=NOW)
     give_warnings(session, NOW + later(200))
     give_warnings(session, NOW + later(300))
-    assert told(session) == [("10m after", "Mona")]
+    # The steps of the team, which it has none of, and of the managers are both theirs.
+    assert sorted(told(session)) == [("10m after", "Mona"), ("50%", "Alex")]
+
+
+@pytest.mark.parametrize(
+    ("steps", "owned", "minutes", "heard"),
+    [
+        # Three quarters of two hours are half an hour before.
+        ("[{at: 75%, to: [assignee]}, {at: 30m before, to: [manager]}]", True, 90, ["30m before M", "75% A"]),
+        ("[{at: 75%, to: [assignee, manager]}, {at: 90%, to: [manager]}]", True, 110, ["75% A", "90% M"]),
+        # The hub was down: what is the assignee's alone is silent, what came before it is not.
+        ("[{at: 50%, to: [manager]}, {at: 75%, to: [assignee]}]", False, 100, ["50% M"]),
+        ("[{at: 50%, to: [manager]}, {at: 75%, to: [assignee]}]", True, 100, ["50% M", "75% A"]),
+        # Both wait for Monday, however they are written.
+        (
+            "[{at: 75%, to: [manager], hours: monday}, {at: 50%, to: [assignee, manager], hours: monday}]",
+            True,
+            4 * 24 * 60,
+            ["50% A", "75% M"],
+        ),
+    ],
+)
+def test_steps_that_are_due_at_once(
+    session: Session, steps: str, owned: bool, minutes: int, heard: list[str]
+) -> None:
+    policy = DEFAULT_POLICY.partition("\nwarnings:")[0]
+    policy = policy.replace("calendars:\n", "calendars:\n  monday: {hours: {monday: [09:00-17:00]}}\n")
+    activate(session, f"{policy}\nwarnings: {steps}\n", NOW)
+    user(session, "Mona Manager", role="manager")
+    waiting = conversation_of(session, receive_one(session, channel(session)))
+    if owned:
+        take(session, waiting, user=user(session, "Alex Agent"), now=NOW)
+    give_warnings(session, NOW + later(minutes))
+    assert sorted(f"{step} {name[0]}" for step, name in told(session)) == heard
 
 
 def test_what_is_answered_meanwhile_is_not_warned_of(session: Session, waiting: Conversation) -> None:
