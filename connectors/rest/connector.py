@@ -383,6 +383,7 @@ def _holes(message: OutboundMessage) -> dict[str, Any]:
         "recipient": message.recipient.value if message.recipient else None,
         "key": message.idempotency_key,
         "created_at": message.created_at.isoformat() if message.created_at else None,
+        "automatic": message.automatic,
         **{f"answered.{name}": value for name, value in message.answered.items()},
     }
 

@@ -28,7 +28,7 @@ _SECRET_HEADERS = ("authorization", "cookie", "proxy-authorization")
 _UNKNOWN = "unknown_names"
 _REPLY_HOLES = {
     *("text", "html", "subject", "author_name", "thread", "in_reply_to"),
-    *("recipient", "key", "created_at"),
+    *("recipient", "key", "created_at", "automatic"),
 }
 _FILE_HOLES = {"name", "content_type", "size", "content", "description"}
 
@@ -189,6 +189,7 @@ class MessageFields(Part):
     edited_at: Expression | None = None
     deleted: Expression | None = None
     incoming: Expression | None = None
+    automatic: Expression | None = None
     url: Expression | None = None
     attachments: AttachmentFields | None = None
     meta: dict[Word, Expression] = {}

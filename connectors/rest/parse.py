@@ -154,6 +154,7 @@ class Reader:
             html=html,
             thread_key=known_id(_optional(fields.thread, document, "thread") or thread or "") or None,
             incoming=incoming,
+            automatic=fields.automatic is not None and fields.automatic.holds(document),
             url=_short(fields.url, document, "url"),
             attachments=attachments,
             meta={name: _plain(expression(document), name) for name, expression in fields.meta.items()},

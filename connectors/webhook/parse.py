@@ -79,7 +79,10 @@ class PushedAttachment(BaseModel):
 
 
 class PushedMessage(BaseModel):
-    """One message as a brand's system pushes it. Unknown members are left aside, so that senders can grow."""
+    """One message as a brand's system pushes it. Unknown members are left aside, so that senders can grow.
+
+    `automatic`: no person wrote it. `nature` says what such a message of a mailbox is.
+    """
 
     model_config = ConfigDict(hide_input_in_errors=True)
 
@@ -92,6 +95,8 @@ class PushedMessage(BaseModel):
     in_reply_to: _Text | None = None
     direction: Literal["incoming", "outgoing"] = "incoming"
     language: _Short | None = None
+    automatic: bool = False
+    nature: Literal["bounce", "auto_reply", "list"] | None = None
     attachments: list[PushedAttachment] = Field(default=[], max_length=_MAX_ATTACHMENTS)
 
     @model_validator(mode="after")
@@ -221,6 +226,8 @@ def _message(pushed: PushedMessage, own_id: str, limits: _Limits) -> InboundMess
         thread_key=_optional(pushed.thread, "thread"),
         in_reply_to=(parent,) if parent else (),
         incoming=incoming,
+        automatic=pushed.automatic or pushed.nature is not None,
+        nature=pushed.nature,
         attachments=tuple(_attachment(each, limits) for each in pushed.attachments),
         meta={"language": clean(pushed.language, "language")} if pushed.language else {},
     )
@@ -328,6 +335,7 @@ def reply(message: OutboundMessage) -> str:
         "thread": message.thread_key,
         "in_reply_to": message.in_reply_to,
         "subject": message.subject,
+        "automatic": message.automatic,
     }
     if message.attachments:
         data["attachments"] = [_outgoing(each) for each in message.attachments]

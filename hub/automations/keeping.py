@@ -16,9 +16,7 @@ from routing.automations import Timer, after_a_change, next_due
 from routing.policy import Policy
 
 
-def look_again(
-    session: Session, ids: Collection[int] | Select[int], policy: Policy, now: datetime
-) -> None:
+def look_again(session: Session, ids: Collection[int] | Select[int], policy: Policy, now: datetime) -> None:
     """Have automations that missed their time in these conversations asked again: something changed there.
 
     For what does not place them. Nobody need hold them.

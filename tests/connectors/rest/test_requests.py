@@ -7,7 +7,7 @@ import hmac
 import logging
 from base64 import b64encode
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import Any
 
@@ -246,6 +246,25 @@ def test_what_was_taken_back_is_told(home: Homemade) -> None:
     gone = {"id": "m-1", "text": "words", "from": {}, "removed": True}
     home.tickets = [{"number": 1, "changed_at": "2026-03-02T10:00:00Z", "messages": [gone]}]
     assert items_of(open_home(home)) == [Deleted("m-1")]
+
+
+def test_what_no_person_wrote_is_marked_both_ways(home: Homemade) -> None:
+    said = [
+        {
+            "id": kind,
+            "text": "words",
+            "from": {"kind": kind, "nick": "mara"},
+            "written_at": "2026-03-02T09:00:00Z",
+        }
+        for kind in ("customer", "machine")
+    ]
+    home.tickets = [{"number": 1, "changed_at": "2026-03-02T10:00:00Z", "messages": said}]
+    connector = open_home(home)
+    found = [item for item in items_of(connector) if isinstance(item, InboundMessage)]
+    assert [(each.incoming, each.automatic) for each in found] == [(True, False), (False, True)]
+    for key, automatic in (("by-a-person", False), ("by-itself", True)):
+        connector.send(replace(reply(key), automatic=automatic))
+        assert home.taken[key]["automatic"] is automatic
 
 
 def test_an_expression_that_fails_on_one_record_rejects_that_one(home: Homemade) -> None:

@@ -56,6 +56,21 @@ def test_all_members() -> None:
     assert (found.thread_key, found.in_reply_to, found.meta) == ("order-1881", ("m-0",), {"language": "en"})
 
 
+@pytest.mark.parametrize(
+    ("said", "automatic", "nature"),
+    [
+        ({}, False, None),
+        ({"automatic": True}, True, None),
+        ({"nature": "auto_reply"}, True, "auto_reply"),
+        ({"nature": "bounce", "automatic": False}, True, "bounce"),
+    ],
+)
+def test_what_no_person_wrote_is_marked(said: dict[str, Any], automatic: bool, nature: str | None) -> None:
+    [found] = read({"text": "I am away", "author": {"id": "u"}, **said})
+    assert isinstance(found, InboundMessage)
+    assert (found.automatic, found.nature) == (automatic, nature)
+
+
 def test_without_an_id_a_repeated_delivery_is_the_same_and_another_is_not() -> None:
     body = {"messages": [{"text": "hi", "author": {"id": "u"}}] * 2}
     ids = [
@@ -95,6 +110,8 @@ def test_a_body_of_too_many_messages_is_told() -> None:
         ({"author": {"id": "a\x00b"}}, "nul_bytes"),
         ({"subject": "a\x00b"}, "nul_bytes"),
         ({"thread": "x" * 999}, "bad_thread"),
+        ({"automatic": "perhaps"}, "bad_automatic"),
+        ({"nature": "loop"}, "bad_nature"),
         ({"sent_at": [1]}, "bad_sent_at"),
         ({"sent_at": "1.1.26"}, "bad_date"),
     ],
@@ -115,6 +132,7 @@ JSON = st.recursive(
     max_leaves=5,
 )
 MEMBERS = ["id", "text", "author", "sent_at", "thread", "subject", "in_reply_to", "direction", "language"]
+MEMBERS += ["automatic", "nature"]
 
 
 @given(st.dictionaries(st.sampled_from(MEMBERS), JSON))

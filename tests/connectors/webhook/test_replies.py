@@ -43,8 +43,14 @@ def test_a_reply_arrives_signed(peer: Peer) -> None:
             "thread": "thread-9",
             "in_reply_to": "post-5",
             "subject": "Re: Where is my parcel?",
+            "automatic": False,
         },
     }
+
+
+def test_what_no_person_wrote_says_so(peer: Peer) -> None:
+    connector(peer).send(replace(reply(), automatic=True))
+    assert peer.taken["reply-1"]["data"]["automatic"] is True
 
 
 @pytest.mark.parametrize(
