@@ -161,7 +161,7 @@ def assignment_view(
         "sent_to_team": conversation.sent_to_team,
         "since": current.assigned_at if current else None,
         "how": _how(current) if current else "",
-        "reasons": current.reasons if current else [],
+        "reasons": _why(current) if current else [],
         "accept_by": conversation.accept_by if mine else None,
         "may_send": conversation.status != "closed"
         and (conversation.owner_id in (None, me.id) or me.role in service.MANAGING),
@@ -174,7 +174,6 @@ def assignment_view(
             {
                 "name": each.user.name,
                 "how": _how(each),
-                "reasons": each.reasons,
                 "at": each.assigned_at,
                 "ended": ENDS.get(each.ended or "", ""),
             }
@@ -186,6 +185,12 @@ def assignment_view(
 def _how(assignment: Assignment) -> str:
     by = f" by {assignment.by.name}" if assignment.by else ""
     return HOWS[assignment.how] + by
+
+
+def _why(assignment: Assignment) -> list[str]:
+    """The reasons, but for those that say no more than how it came to them."""
+    said = {HOWS[assignment.how], f"sent by {assignment.by.name}" if assignment.by else ""}
+    return [reason for reason in assignment.reasons if reason not in said]
 
 
 def _agent_view(row: AgentRow) -> dict[str, Any]:

@@ -86,6 +86,22 @@ def test_a_conversation_is_sent_on_with_a_note(hub: Hub, agent: TestClient, offe
     assert refused.status_code == 403
 
 
+def test_how_it_came_to_them_is_told_once(hub: Hub, clock: Clock, agent: TestClient) -> None:
+    for path, fields, told in (
+        ("reply", {"text": "Tomorrow.", "idempotency_key": "one-key"}, "answered it"),
+        ("take", {}, "took it"),
+        ("send", {"to": "agent:1"}, "was sent it by Alex Agent"),
+    ):
+        with hub.database.session() as session:
+            channel = factories.channel(session, path)
+            address = f"/conversations/{receive_one(session, channel).conversation_id}"
+        assert agent.post(f"{address}/{path}", data=fields).status_code == 303
+        panel = agent.get(address).text.partition('<section class="panel assignment">')[2]
+        panel = panel.partition("</section>")[0]
+        assert panel.count(told) == 1
+        assert "reasons-list" not in panel
+
+
 def test_asking_for_the_next_puts_one_online(hub: Hub, agent: TestClient, offered: int) -> None:
     agent.post("/presence", data={"presence": "away"})
     assert agent.post("/queue/next").headers["location"] == f"/conversations/{offered}"
