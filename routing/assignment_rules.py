@@ -10,7 +10,7 @@ from pydantic import BaseModel, Field
 
 from routing.conditions import Condition
 from routing.located_yaml import Path
-from routing.policy_fields import STRICT, Duration, Name
+from routing.policy_fields import STRICT, Duration, Name, write_duration
 from routing.policy_problems import condition_problems, no_such
 
 if TYPE_CHECKING:
@@ -84,7 +84,7 @@ class Assignment(_Part):
     away_after: Duration = timedelta(minutes=5)
     """An agent without a sign of life for this long is away."""
     release_after: Duration = timedelta(minutes=15)
-    """A conversation of an agent who is away this long is released."""
+    """A conversation of an agent who is away this long is released; no less than `away_after`."""
     known_customer: KnownCustomer | None = None
     needs: tuple[NeedsRule, ...] = ()
     """What a conversation needs, tried from top to bottom; anybody may answer what matches none."""
@@ -99,6 +99,13 @@ def contradictions(policy: Policy) -> Iterator[tuple[Path, str]]:
     assignment, capacity = policy.assignment, policy.capacity
     if assignment.mode == "push" and capacity is None:
         yield ("assignment", "mode"), "push needs capacity: how much an agent has in hand at once"
+    if assignment.release_after < assignment.away_after:
+        least = f"at least away_after, {write_duration(assignment.away_after)}"
+        yield (
+            ("assignment", "release_after"),
+            f"{write_duration(assignment.release_after)} would take back what somebody has while they still "
+            f"count as here, and give it to them again: {least}",
+        )
     if capacity is not None:
         for name, units in capacity.weights.items():
             if units > capacity.default:

@@ -123,6 +123,24 @@ def test_push_needs_a_capacity() -> None:
         read_policy(policy("assignment: {mode: push}"))
 
 
+@pytest.mark.parametrize(
+    ("times", "told"),
+    [
+        ("away_after: 30m, release_after: 5m", r"line \d+: release_after: 5m .* away_after, 30m$"),
+        # 15m where it is not given.
+        ("away_after: 2h", r"release_after: 15m .* away_after, 2h$"),
+        ("away_after: 15m, release_after: 15m", None),
+    ],
+)
+def test_nothing_goes_back_while_its_owner_counts_as_here(times: str, told: str | None) -> None:
+    text = policy(f"assignment: {{{times}}}")
+    if told is None:
+        assert read_policy(text).assignment.release_after == 15 * MINUTE
+        return
+    with pytest.raises(PolicyError, match=told):
+        read_policy(text)
+
+
 def test_the_built_in_policy_lets_everybody_take_everything() -> None:
     assert read_policy(DEFAULT_POLICY).assigns_freely
     assert not read_policy(policy()).assigns_freely

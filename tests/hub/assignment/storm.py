@@ -92,7 +92,7 @@ class Storm:
         self._over = False
         _watch(hub)
         with hub.database.session() as session:
-            self.active = rule_by(session, utcnow(), accept_within="1h", away_after="2h")
+            self.active = rule_by(session, utcnow(), accept_within="1h", away_after="2h", release_after="2h")
             channels = [
                 factories.channel(session, name, kind="mail" if name == "post" else "social", network="net")
                 for name in ("chirp", "french", "post")
