@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 from urllib.parse import unquote, urlencode
 from uuid import uuid4
 from zoneinfo import ZoneInfo
@@ -271,7 +271,12 @@ def priority(
 
 
 @router.post("/messages/{message_id}/{act}")
-def deliver_again(session: SessionDep, user: PageUser, message_id: RowId, act: str) -> Response:
+def deliver_again(
+    session: SessionDep,
+    user: PageUser,
+    message_id: RowId,
+    act: Literal["check", "mark-sent", "send-again", "retry"],
+) -> Response:
     acts = {
         "check": delivery.check_again,
         "mark-sent": delivery.mark_sent,
@@ -279,8 +284,7 @@ def deliver_again(session: SessionDep, user: PageUser, message_id: RowId, act: s
         "retry": delivery.send_again,
     }
     message = find_message(session, message_id)
-    if act in acts:
-        acts[act](session, message, utcnow())
+    acts[act](session, message, utcnow())
     return go(f"/conversations/{message.conversation_id}")
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Form, Request, Response
 from sqlalchemy.orm import Session
@@ -46,12 +46,16 @@ def tags(
 
 @router.post("/conversations/{conversation_id}/ticket/{act}")
 def ticket(
-    request: Request, session: SessionDep, user: PageUser, conversation_id: RowId, act: str
+    request: Request,
+    session: SessionDep,
+    user: PageUser,
+    conversation_id: RowId,
+    act: Literal["try-again", "leave-it"],
 ) -> Response:
     conversation = get_conversation(session, conversation_id)
     if act == "try-again":
         try_again(session, conversation, utcnow())
-    elif act == "leave-it":
+    else:
         leave_it(session, conversation, utcnow())
         toast(request, f"Left as it is at {conversation.channel.name}.")
     return go(f"/conversations/{conversation_id}")

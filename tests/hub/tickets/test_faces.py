@@ -44,6 +44,8 @@ def test_people_see_it_and_decide(desk: Desk, agent: TestClient) -> None:
     assert "Reason is missing" in shown
     channels = " ".join(agent.get("/channels").text.split())
     assert f'Ticket changes refused</dt><dd><a class="link" href="{path}">1</a>' in channels
+    agent.post(f"{path}/ticket/try-harder")
+    assert "Input should be &#39;try-again&#39; or &#39;leave-it&#39;" in agent.get(path).text
     agent.post(f"{path}/ticket/try-again")
     desk.account.answers = [(503, {}, b"{}")]
     tell(desk.hub)
