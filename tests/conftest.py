@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import shutil
 import socket
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -19,16 +21,23 @@ from hub.database import Database
 from hub.settings import Settings
 from tests.servers import PostgresServer, RedisServer, launch_browser, postgres_server, redis_server
 from tests.servers.process import memory_folder
+from tests.servers.recycling import Recycled
 from tests.servers.reporting import *  # noqa: F403
 
 # The outcome must not depend on who runs the tests. Nothing has imported torch yet, nor read a setting.
 for _name in [name for name in os.environ if name.startswith("HUB_")]:
     del os.environ[_name]
 Settings.model_config["env_file"] = None
+# Nor how long they take: what is started here would compile all our modules each time.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+sys.dont_write_bytecode = False
 # The folders of `tmp_path` too, so that SQLite need not wait for the disk.
 if memory_folder() is not None:
     os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", str(memory_folder()))
 os.environ |= {"HF_HUB_OFFLINE": "1", "OMP_NUM_THREADS": "1", "TOKENIZERS_PARALLELISM": "false"}
+
+# What the tests import stays: to look through it for garbage again and again takes a tenth of their time.
+gc.disable()
 
 LOOPBACK = ("127.", "::1", "localhost")
 
@@ -36,6 +45,11 @@ LOOPBACK = ("127.", "::1", "localhost")
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """What starts whole hubs takes longest, and goes first: else one process is left alone with it."""
     items.sort(key=lambda item: item.path.parent != Path(__file__).parent)
+
+
+def pytest_collection_finish() -> None:
+    gc.freeze()
+    gc.enable()
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -106,11 +120,12 @@ def migrated_sqlite(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def migrated_postgres(postgres: PostgresServer) -> str:
-    """The name of a database with all tables and no rows, to be copied."""
+def migrated_postgres(postgres: PostgresServer) -> Iterator[Recycled]:
+    """Copies of a database with all tables and no rows."""
     name = "migrated"
     _migrate(postgres.create_database(name))
-    return name
+    with Recycled(postgres, name) as recycled:
+        yield recycled
 
 
 def _migrate(url: str) -> None:
@@ -128,9 +143,9 @@ def sqlite_url(migrated_sqlite: Path, tmp_path: Path) -> str:
 
 
 @pytest.fixture
-def postgres_url(postgres: PostgresServer, migrated_postgres: str) -> Iterator[str]:
+def postgres_url(migrated_postgres: Recycled) -> Iterator[str]:
     """A PostgreSQL database with all tables and no rows."""
-    with postgres.database(template=migrated_postgres) as url:
+    with migrated_postgres.database() as url:
         yield url
 
 
