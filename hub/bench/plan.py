@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 
 from hub.bench.figures import Figure, at_least, at_most
+from hub.bench.skills import bench_skills
 from routing.handling import Handling, HandlingTimes
 from routing.plan import plan
 from routing.replay.disciplines import (
@@ -81,7 +82,7 @@ def trial(jobs: Jobs, discipline: Discipline, staffing: Staffing | None = None) 
 
 
 def bench_plan(seeds: int, say: Callable[[str], None]) -> Iterator[Figure]:
-    """Beside the rivals at each load, and with wrong estimates."""
+    """Beside the rivals at each load, with wrong estimates, and where not everybody can answer everything."""
     for load in LOADS:
         found = compare(load, range(1, seeds + 1))
         for name, trials in found.items():
@@ -90,6 +91,7 @@ def bench_plan(seeds: int, say: Callable[[str], None]) -> Iterator[Figure]:
         yield _steadiness(load)
     for load in (0.85, 1.0):
         yield from _wrong(load, max(2, seeds // 4), say)
+    yield from bench_skills(seeds, say)
 
 
 def compare(load: float, seeds: Sequence[int]) -> dict[str, list[Trial]]:

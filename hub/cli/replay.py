@@ -9,20 +9,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.table import Table
 
 from hub.cli.opening import opened, quiet_settings
-from hub.cli.output import JsonOption, fail_usage, plural, say, show, stepping, table, write_json
+from hub.cli.output import JsonOption, fail_usage, say, stepping, write_json
 from hub.errors import Invalid
 
 if TYPE_CHECKING:
-    from hub.replay.files import Problems
-    from hub.replay.service import Replayed, Source
+    from hub.replay.service import Source
     from routing.policy import Policy
-    from routing.replay.metrics import Replies
-    from routing.replay.report import Rival, Run
+    from routing.replay.report import Rival
 
-_SHOWN_PROBLEMS = 10
 _PAST = timedelta(days=7)
 
 
@@ -89,6 +85,7 @@ def replay(
     are counted, shown with their reasons, and left out. docs/replay.md tells the formats and what each figure
     means. Nothing is changed, and --tune only proposes.
     """
+    from hub.cli.replayed import show_replayed
     from hub.cli.tuning import tune_and_tell
     from hub.clock import utcnow
     from hub.replay.html import html_page
@@ -116,7 +113,7 @@ def replay(
     if as_json:
         write_json(report_json(found))
     else:
-        _show(found)
+        show_replayed(found)
 
 
 def _check(
@@ -180,115 +177,3 @@ def _policies(files: Sequence[Path]) -> dict[str, tuple[str, Policy]]:
         except PolicyError as error:
             raise Invalid(f"{file}: {'; '.join(str(error).splitlines())}", field="policy") from error
     return policies
-
-
-def _show(found: Replayed) -> None:
-    source, report = found.source, found.report
-    show(_totals(found))
-    show("")
-    show(_groups("tier", {run.name: run.tiers for run in report.runs}))
-    show("")
-    show(_groups("channel", {run.name: run.channels for run in report.runs}))
-    for more in (_needs(report.runs), _agents(report.runs)):
-        if more is not None:
-            show("")
-            show(more)
-    for words in _nobody(report.runs):
-        show("")
-        show(words)
-    for change in report.changes:
-        show("")
-        show(
-            f"From {change.before} to {change.after}: {change.earlier:,} answered earlier, "
-            f"{change.later:,} later; {plural(change.won, 'promise')} more kept, {change.lost:,} no longer."
-        )
-    skipped = plural(source.problems.skipped, "line")
-    say(f"{plural(report.conversations, 'conversation')} replayed, {skipped} skipped.")
-    for words in source.estimated:
-        say(f"Estimated: {words}.")
-    _tell("trace", source.problems)
-    _tell("staffing", source.staffing_problems)
-
-
-def _tell(what: str, problems: Problems) -> None:
-    for each in problems.first[:_SHOWN_PROBLEMS]:
-        say(f"{what}, line {each.line}: {each.reason}")
-    more = sum(problems.by_reason.values()) - _SHOWN_PROBLEMS
-    if more > 0:
-        say(f"{what}: {more:,} more; --json and --html tell them.")
-
-
-def _totals(found: Replayed) -> Table:
-    rows = []
-    for run in found.report.runs:
-        rows.append((run.name, *_cells(run.all), _share(run.agent_load)))
-        if run.by_first_promises is not None:
-            rows.append((f"  by {found.report.runs[0].name}'s promises", *_cells(run.by_first_promises), ""))
-    columns = ("order", *_COLUMNS, "load")
-    return table(columns, rows, right=columns[1:])
-
-
-_COLUMNS = ("conversations", "in time", "by value", "median", "p90", "longest", "unanswered")
-
-
-def _groups(what: str, runs: Mapping[str, Mapping[str, Replies]]) -> Table:
-    rows = [
-        (name, order, *_cells(found))
-        for name in dict.fromkeys(name for groups in runs.values() for name in groups)
-        for order, groups in runs.items()
-        if (found := groups.get(name)) is not None
-    ]
-    return table((what, "order", *_COLUMNS), rows, right=_COLUMNS)
-
-
-def _needs(runs: Sequence[Run]) -> Table | None:
-    """By what conversations need, and how many agents who can answer them are there at most."""
-    from hub.replay.words import need_words
-
-    rows = [
-        (needs, run.name, "–" if found.agents is None else f"{found.agents:,}", *_cells(found.replies))
-        for needs in dict.fromkeys(need_words(each) for run in runs for each in run.needs)
-        for run in runs
-        for found in run.needs
-        if need_words(found) == needs
-    ]
-    columns = ("agents", *_COLUMNS)
-    return table(("needs", "order", *columns), rows, right=columns) if rows else None
-
-
-def _agents(runs: Sequence[Run]) -> Table | None:
-    """By what agents can do: how many are there at most, and how much of their time they work."""
-    rows = [
-        (can, run.name, f"{found.agents:,}", f"{found.staffed_hours:,.1f}", _share(found.load))
-        for can in dict.fromkeys(each.can for run in runs for each in run.agents)
-        for run in runs
-        for found in run.agents
-        if found.can == can
-    ]
-    columns = ("agents", "hours on duty", "load")
-    return table(("agents who can", "order", *columns), rows, right=columns) if rows else None
-
-
-def _nobody(runs: Sequence[Run]) -> list[str]:
-    """What nobody on duty could ever answer: by what it needs, said once where it is so in all runs."""
-    from hub.replay.words import nobody_words
-
-    said: dict[str, list[str]] = {}
-    for run in runs:
-        for words in nobody_words(run):
-            said.setdefault(words, []).append(run.name)
-    return [
-        words if len(names) == len(runs) else f"{', '.join(names)}: {words}" for words, names in said.items()
-    ]
-
-
-def _cells(found: Replies) -> tuple[str, ...]:
-    from hub.web.render import duration
-
-    waits = ("–" if each is None else duration(each) for each in (found.p50, found.p90, found.longest))
-    shares = (_share(found.attainment), _share(found.attainment_by_value))
-    return (f"{found.count:,}", *shares, *waits, f"{found.unanswered:,}")
-
-
-def _share(value: float | None) -> str:
-    return "–" if value is None else f"{value:.1%}"

@@ -29,9 +29,13 @@ def html_page(replayed: Replayed, made_at: datetime) -> str:
         names=names,
         tiers=_rows(names, [run.tiers for run in report.runs]),
         channels=_rows(names, [run.channels for run in report.runs]),
+        groups=_rows(
+            names,
+            [{f"{each.tier}, {each.channel}": each.replies for each in run.groups} for run in report.runs],
+        ),
         needs=_rows(names, [{need_words(each): each.replies for each in run.needs} for run in report.runs]),
         agents=_rows(names, [{each.can: each for each in run.agents} for run in report.runs]),
-        nobody=[(run.name, nobody_words(run)) for run in report.runs if run.nobody],
+        nobody=[(run.name, nobody_words(run, replayed.source.ref)) for run in report.runs if run.nobody],
         kept=charts.bars(
             "Promises kept by tier",
             {

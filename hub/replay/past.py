@@ -99,7 +99,7 @@ def from_past(
         estimated.append("who was on duty, from who answered when")
         estimated += ["teams, skills and capacity of the agents, those of today"] if asks else []
     name = f"the hub's own past, {since:%Y-%m-%d %H:%M} to {until:%Y-%m-%d %H:%M} UTC"
-    return Source(name, ordered, staffing, len(ordered), Problems(), Problems(), estimated)
+    return Source(name, ordered, staffing, len(ordered), Problems(), Problems(), estimated, "conversation")
 
 
 def _waits(since: datetime, until: datetime) -> Select[*tuple[Any, ...]]:

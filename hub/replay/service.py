@@ -27,7 +27,8 @@ ALL_CAN = "who can answer what: nobody says, so everybody answers everything"
 class Source:
     """What is replayed: conversations, who was on duty, and what of either could not be read.
 
-    `staffing` counts seconds since the first arrival. `estimated` says in words what nobody knew.
+    `staffing` counts seconds since the first arrival. `estimated` says in words what nobody knew. `ref` is
+    what the records' numbers are of.
     """
 
     name: str
@@ -37,6 +38,7 @@ class Source:
     problems: Problems
     staffing_problems: Problems
     estimated: Sequence[str] = ()
+    ref: str = "line"
 
 
 @dataclass(frozen=True, slots=True)

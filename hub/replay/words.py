@@ -15,13 +15,13 @@ def need_words(group: NeedGroup) -> str:
     return f"{group.needs}; after {group.relax_seconds / 60:g} min {group.relaxed}"
 
 
-def nobody_words(run: Run) -> list[str]:
-    """A sentence for each need of what nobody on duty could ever answer."""
+def nobody_words(run: Run, ref: str) -> list[str]:
+    """A sentence for each need of what nobody on duty could ever answer; `ref` is what the numbers are of."""
     if run.nobody and not run.needs:
         return [f"Nobody was on duty any more for {_conversations(run.nobody)}."]
     return [
         f"Nobody on duty could answer {_conversations(group.nobody)} that {_need(group)} "
-        f"{_which(group)}: {_why(group)}."
+        f"{_which(group, ref)}: {_why(group)}."
         for group in run.needs
         if group.nobody
     ]
@@ -35,9 +35,9 @@ def _need(group: NeedGroup) -> str:
     return f"need{'s' if group.nobody == 1 else ''} {need_words(group)}"
 
 
-def _which(group: NeedGroup) -> str:
+def _which(group: NeedGroup, ref: str) -> str:
     refs = ", ".join(str(ref) for ref in group.nobody_refs[:_MOST_REFS])
-    return f"({refs}{', …' if group.nobody > _MOST_REFS else ''})"
+    return f"({ref}{'' if group.nobody == 1 else 's'} {refs}{', …' if group.nobody > _MOST_REFS else ''})"
 
 
 def _why(group: NeedGroup) -> str:

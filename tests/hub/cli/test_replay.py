@@ -76,9 +76,7 @@ assignment:
     words = ("replay", "--trace", trace, "--staffing", staffing, "--policy", policy, "--rival", "strict")
     shown = alone(*words, "--html", page)
     assert "staffing, line 3: skills: left out, no such skill: 'complints'" in shown.stderr
-    nobody = (
-        "Nobody on duty could answer 5 conversations that need team legal (3, 7, 11, 15, 19): no agent can."
-    )
+    nobody = "answer 5 conversations that need team legal (lines 3, 7, 11, 15, 19): no agent can."
     assert nobody in shown.stdout
     assert re.search(r"complaints 2 +strict +2 +15", shown.stdout)
     assert re.search(r"team service, complaints 2 +strict +2 +\d", shown.stdout)
@@ -92,6 +90,9 @@ def test_words_for_people(alone: Cli, trace: Path) -> None:
     told = alone("replay", "--trace", trace, "--agents", 2, "--rival", "first-come", "--exact")
     assert "policy" in told.stdout
     assert "From policy to first-come:" in told.stdout
+    assert re.search(r"policy +13 +2026-03-02 09:30 +3 +2026-03-02 09:45", told.stdout)
+    assert re.search(r"3 promises that policy breaks; of most weight:\nline +tier", told.stdout)
+    assert re.search(r"\n +17 +platinum +x +6 → 17 .* kept → broken +first-come looks at no", told.stdout)
     assert "20 conversations replayed, 1 line skipped." in told.stderr
     assert "trace, line 21: this is no JSON" in told.stderr
 
