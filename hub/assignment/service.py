@@ -15,7 +15,7 @@ from hub.conversations.models import Conversation
 from hub.conversations.service import add_activity, note
 from hub.database import nudge
 from hub.errors import Conflict, Forbidden, Invalid
-from hub.policies.service import active_policy
+from hub.policies.service import ActivePolicy, active_policy
 from hub.queue.service import place
 from routing.assignment_rules import HIGHEST_LEVEL
 
@@ -68,7 +68,7 @@ def send_on(
             raise Invalid(f"{to.name} can no longer sign in", field="to")
         if to.id == conversation.owner_id:
             raise Conflict(f"{to.name} has this conversation already")
-        conversation.sent_to_team = None
+        leave_team(session, conversation, active, now)
         own(session, conversation, to, now, how="sent", by=by, reasons=[f"sent by {by.name}"])
         session.refresh(conversation, ["owner"])
     else:
@@ -80,6 +80,13 @@ def send_on(
         place(session, [conversation], active, now)
     whom = to.name if to is not None else f"team {team}"
     add_activity(session, conversation, f"{by.name} sent it to {whom}", by, now)
+
+
+def leave_team(session: Session, conversation: Conversation, active: ActivePolicy, now: datetime) -> None:
+    """It is no longer for the team that it was sent to: what it needs is what the rules say again."""
+    if conversation.sent_to_team is not None:
+        conversation.sent_to_team = None
+        place(session, [conversation], active, now)
 
 
 def go_away(session: Session, user: User, away: bool, now: datetime, because: str | None = None) -> None:

@@ -13,6 +13,7 @@ from hub import log
 from hub.accounts.models import User
 from hub.assignment.agents import load_agents
 from hub.assignment.owning import disown, own
+from hub.assignment.service import leave_team
 from hub.automations.models import AutomationRun
 from hub.automations.replying import reply_automatically
 from hub.conversations.models import Conversation
@@ -137,7 +138,7 @@ class Doing:
         needs = needs_of_lane(conversation.lane)
         if not is_eligible(agent, needs):
             raise Conflict(f"{user.name} cannot get it: {', '.join(why_not(agent, needs))}")
-        conversation.sent_to_team = None
+        leave_team(session, conversation, self.active, self.now)
         own(session, conversation, user, self.now, how="sent", reasons=[f"sent by {self.who}"])
         session.refresh(conversation, ["owner"])
         self._tell(f"gave it to {user.name}")

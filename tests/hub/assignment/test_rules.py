@@ -17,14 +17,16 @@ from hub.assignment.lanes import pass_lanes
 from hub.assignment.models import Assignment
 from hub.assignment.pushing import assign_waiting, hand_out, pass_offers
 from hub.assignment.queries import history, list_agents
+from hub.assignment.service import send_on
 from hub.conversations.models import Conversation
-from hub.conversations.service import get_conversation, reply, set_status
-from hub.policies.service import activate
+from hub.conversations.service import get_conversation, release, reply, set_status
+from hub.policies.service import activate, active_policy
 from hub.queue import service
 from hub.runtime import Hub
+from routing.assignment import needs_of_lane
 from routing.policy import DEFAULT_POLICY
 from tests import factories
-from tests.factories import NOW, inbound, receive_one
+from tests.factories import NOW, inbound, receive_one, user
 from tests.hub.assignment.world import agent, rule_by
 from tests.hub.conftest import Clock
 
@@ -64,6 +66,21 @@ def test_additional_skills_relax_after_their_time(session: Session) -> None:
         "returns 2 (asked: 2)",
         "has most room: 3 of 3 units free",
     ]
+
+
+def test_what_a_colleague_gives_back_is_no_longer_the_teams_it_was_sent_to_before(session: Session) -> None:
+    rule_by(session)
+    waiting = writes(session)
+    by_rule = waiting.lane
+    boss, friend = user(session, "Mona Manager", role="manager"), agent(session, "Xavier")
+    send_on(session, waiting, by=boss, now=NOW, team="social")
+    assert needs_of_lane(waiting.lane).team == "social"
+    send_on(session, waiting, by=boss, now=NOW, to=friend)
+    assert history(session, waiting.id)[0].lane == by_rule
+    release(session, waiting, user=friend, now=NOW)
+    assert (waiting.sent_to_team, waiting.needs_rule, waiting.lane) == (None, "French", by_rule)
+    agent(session, "Sue", teams=("social",))
+    assert hand_out(session, active_policy(session), NOW) == 0
 
 
 def test_what_is_not_accepted_goes_back_to_its_place_and_to_somebody_else(session: Session) -> None:
