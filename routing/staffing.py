@@ -14,8 +14,10 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from itertools import pairwise
 from random import Random
 from statistics import fmean, median
+from typing import NamedTuple
 
 from routing.calendars import Calendar
 from routing.erlang import agents_for
@@ -30,6 +32,7 @@ _STEPS = 7
 # Beyond this mean a Poisson count is as good as normal.
 _NORMAL_FROM = 500.0
 _MOST_AGENTS = 1000
+_INSTANT = timedelta(microseconds=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,9 +46,16 @@ class Case:
     calendar: Calendar
 
 
+class Queued(NamedTuple):
+    """Who waits already, and the calendar that their promise counts in."""
+
+    waiting: Waiting
+    calendar: Calendar
+
+
 @dataclass(frozen=True, slots=True)
 class HourNeed:
-    """Agents for an hour: `needed` by replay, `erlang` by Erlang's formula; `load` is in agents' hours."""
+    """Agents for an hour: `needed` by replay, `erlang` by Erlang's formula; `load` is the work in agents."""
 
     starts_at: datetime
     load: float
@@ -83,6 +93,8 @@ class Outlook:
 def need(
     hours: Sequence[HourAhead],
     cases: Sequence[Case],
+    queue: Sequence[Queued],
+    now: datetime,
     discipline: Discipline,
     attainment: float,
     draws: int = 5,
@@ -90,23 +102,34 @@ def need(
 ) -> Need:
     """The fewest agents, hour by hour, who keep this share of the promises that fall due in these hours.
 
-    `cases` are those of the past, alike likely; `hours` follow one another.
+    `cases` are those of the past, alike likely; `hours` follow one another, and `now` is within the first.
+    Those who wait are owed an answer by the first of their two promises that can still be kept; who has none
+    left is answered in what time the others leave, and the work counts all the same. What waits while its
+    calendar is closed is answered when that opens, whoever is there for others before.
     """
     if not hours or not cases:
         return Need(())
-    start, end = hours[0].starts_at, hours[-1].starts_at + HOUR
-    drawn = [_draw(hours, cases, (), start, _dice(seed + number)) for number in range(draws)]
-    loads = _loads(hours, cases)
+    end = hours[-1].starts_at + HOUR
+    handling = _handling(cases)
+    waits = [_queued(each, handling, now, end) for each in queue]
+    drawn = [
+        _jobs([*waits, *_drawn(hours, cases, now, _dice(seed + number), opened=True)], now)
+        for number in range(draws)
+    ]
+    loads = [
+        expected + waiting
+        for expected, waiting in zip(_loads(hours, cases), _loads_of(queue, waits, hours, now), strict=True)
+    ]
     low, high = _FEWEST_ROOTS, _MOST_ROOTS
     for _ in range(_STEPS):
         middle = (low + high) / 2
-        shares = _attained(drawn, _shifts(_agents(loads, middle)), discipline, end)
+        shares = _attained(drawn, _shifts(hours, _agents(loads, middle), now), discipline, end)
         if not shares or fmean(shares) >= attainment:
             high = middle
         else:
             low = middle
     agents = _agents(loads, high)
-    shares = _attained(drawn, _shifts(agents), discipline, end)
+    shares = _attained(drawn, _shifts(hours, agents, now), discipline, end)
     handle = fmean(case.handle_seconds for case in cases)
     of_target = Counter(case.target.total_seconds() for case in cases)
     targets = [(count / len(cases), seconds) for seconds, count in of_target.items()]
@@ -133,7 +156,11 @@ def outlook(
 ) -> Outlook:
     """What becomes of those who wait and those who will come in `hours`, the first of which is going on."""
     until = hours[-1].starts_at + HOUR if hours else now + HOUR
-    drawn = [_draw(hours, cases, waiting, now, _dice(seed + number)) for number in range(draws)]
+    handling = _handling(cases)
+    waits = [_waits(each, handling, now) for each in waiting]
+    drawn = [
+        _jobs([*waits, *_drawn(hours, cases, now, _dice(seed + number))], now) for number in range(draws)
+    ]
     broken = [_broken(jobs, Staffing.constant(agents), discipline, until) for jobs in drawn]
     firsts = sorted(
         min((jobs.due[job] for job in lost), default=math.inf)
@@ -166,14 +193,55 @@ def _dice(seed: int) -> Random:
     return Random(seed)  # noqa: S311 - a simulation, no secret
 
 
-def _draw(
+class _Job(NamedTuple):
+    """One to be answered; times in seconds since the start of what is replayed."""
+
+    at: float
+    handle: float
+    due: float
+    second_due: float
+    weight: float
+    work: int
+
+
+def _handling(cases: Sequence[Case]) -> float:
+    """What is worked for each second that is expected."""
+    return fmean(case.handle_seconds / case.work_seconds for case in cases) if cases else 1.0
+
+
+def _waits(waiting: Waiting, handling: float, now: datetime) -> _Job:
+    return _Job(
+        0.0,
+        waiting.work_seconds * handling,
+        (waiting.due_at - now).total_seconds(),
+        (waiting.second_due_at - now).total_seconds(),
+        waiting.weight,
+        waiting.work_seconds,
+    )
+
+
+def _queued(queued: Queued, handling: float, now: datetime, end: datetime) -> _Job:
+    """Who waits, from when they are open, with the promise that can be kept; else due after `end`."""
+    job = _waits(queued.waiting, handling, now)
+    at = (_opening(queued.calendar, now) - now).total_seconds()
+    owed = (due for due in (job.due, job.second_due) if due - at >= job.handle)
+    return job._replace(at=at, due=next(owed, (end - now).total_seconds() + 1))
+
+
+def _opening(calendar: Calendar, at: datetime) -> datetime:
+    """The first moment from `at` on at which the calendar is open."""
+    return at if calendar.is_open(at) else calendar.deadline(at, _INSTANT) - _INSTANT
+
+
+def _drawn(
     hours: Sequence[HourAhead],
     cases: Sequence[Case],
-    waiting: Sequence[Waiting],
     start: datetime,
     random: Random,
-) -> Jobs:
-    """Who waits at `start`, and who may come after it until the last of `hours` ends."""
+    *,
+    opened: bool = False,
+) -> list[_Job]:
+    """Who may come after `start` until the last of `hours` ends; where `opened`, as of when they are open."""
     coming = []
     for hour in hours:
         begins = max(hour.starts_at, start)
@@ -181,22 +249,35 @@ def _draw(
         count = _count(hour, left / _SECONDS, random) if cases else 0
         coming += [(begins - start).total_seconds() + random.uniform(0, left) for _ in range(count)]
     coming.sort()
-    chosen = random.choices(cases, k=len(coming)) if coming else []
-    handling = fmean(case.handle_seconds / case.work_seconds for case in cases) if cases else 1.0
-    due, second = [], []
-    for at, case in zip(coming, chosen, strict=True):
-        due_at = case.calendar.deadline(start + timedelta(seconds=at), case.target)
-        due.append((due_at - start).total_seconds())
-        second.append((case.calendar.deadline(due_at, case.target) - start).total_seconds())
-    weights = [each.weight for each in waiting] + [case.weight for case in chosen]
+    jobs = []
+    for seconds, case in zip(coming, random.choices(cases, k=len(coming)) if coming else (), strict=True):
+        at = start + timedelta(seconds=seconds)
+        due_at = case.calendar.deadline(at, case.target)
+        jobs.append(
+            _Job(
+                (_opening(case.calendar, at) - start).total_seconds() if opened else seconds,
+                case.handle_seconds,
+                (due_at - start).total_seconds(),
+                (case.calendar.deadline(due_at, case.target) - start).total_seconds(),
+                case.weight,
+                case.work_seconds,
+            )
+        )
+    return jobs
+
+
+def _jobs(jobs: list[_Job], start: datetime) -> Jobs:
+    """These in the order of their coming."""
+    jobs.sort(key=lambda job: job.at)
+    weights = [job.weight for job in jobs]
     return Jobs(
-        at=[0.0] * len(waiting) + coming,
-        handle=[each.work_seconds * handling for each in waiting] + [case.handle_seconds for case in chosen],
-        due=[(each.due_at - start).total_seconds() for each in waiting] + due,
-        second_due=[(each.second_due_at - start).total_seconds() for each in waiting] + second,
+        at=[job.at for job in jobs],
+        handle=[job.handle for job in jobs],
+        due=[job.due for job in jobs],
+        second_due=[job.second_due for job in jobs],
         weight=weights,
-        work=[each.work_seconds for each in waiting] + [case.work_seconds for case in chosen],
-        level=[0] * len(weights),
+        work=[job.work for job in jobs],
+        level=[0] * len(jobs),
         value=weights,
         start=start,
     )
@@ -240,14 +321,43 @@ def _loads(hours: Sequence[HourAhead], cases: Sequence[Case]) -> list[float]:
     return loads
 
 
+def _loads_of(
+    queue: Sequence[Queued], jobs: Sequence[_Job], hours: Sequence[HourAhead], now: datetime
+) -> list[float]:
+    """Agents' hours of work by hour of those who wait, spread over the open time until they are due.
+
+    What is left of the first hour counts as an hour of its own length.
+    """
+    edges = [now, *(hour.starts_at for hour in hours[1:]), hours[-1].starts_at + HOUR]
+    lengths = [(till - since).total_seconds() for since, till in pairwise(edges)]
+    end = sum(lengths)
+    opens: dict[int, list[float]] = {}
+    loads = [0.0] * len(hours)
+    for (_, calendar), job in zip(queue, jobs, strict=True):
+        if id(calendar) not in opens:
+            opens[id(calendar)] = [calendar.elapsed(now, edge).total_seconds() for edge in edges]
+        passed = opens[id(calendar)]
+        left = passed[-1] if job.due > end else _elapsed(calendar, now, job.due)
+        for index, length in enumerate(lengths):
+            open_ = min(passed[index + 1], left) - passed[index]
+            if open_ > 0:
+                loads[index] += job.handle * (open_ / left) / length
+    return loads
+
+
+def _elapsed(calendar: Calendar, now: datetime, seconds: float) -> float:
+    return calendar.elapsed(now, now + timedelta(seconds=seconds)).total_seconds()
+
+
 def _agents(loads: Sequence[float], roots: float) -> list[int]:
     return [max(1, math.ceil(load + roots * math.sqrt(load))) if load > 0 else 0 for load in loads]
 
 
-def _shifts(agents: Sequence[int]) -> Staffing:
+def _shifts(hours: Sequence[HourAhead], agents: Sequence[int], start: datetime) -> Staffing:
     """By the hour from the start on; after the last as many as in the busiest, so that all is served."""
-    times = tuple(hour * _SECONDS for hour in range(len(agents) + 1))
-    return Staffing(times, (*agents, max(agents)))
+    later = [(hour.starts_at - start).total_seconds() for hour in hours[1:]]
+    end = (hours[-1].starts_at + HOUR - start).total_seconds()
+    return Staffing((0.0, *later, end), (*agents, max(agents)))
 
 
 def _due_by(jobs: Jobs, until: datetime) -> list[int]:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import cast
+from typing import Any, cast
 
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
@@ -16,8 +16,8 @@ from hub.queue.handling import REPLIES
 from hub.staffing.models import Foresight
 from routing.forecast import HOUR
 from routing.policy import Policy
-from routing.staffing import Case, Outlook
-from routing.types import Metric
+from routing.staffing import Case, Outlook, Queued
+from routing.types import Metric, Waiting
 
 HISTORY = timedelta(days=70)
 # The mix of conversations is that of the newest.
@@ -144,4 +144,29 @@ def past_cases(session: Session, policy: Policy) -> list[Case]:
             policy.calendar_of(rule, cast("Metric", metric)),
         )
         for target_seconds, rule, metric, weight, work_seconds in rows
+    ]
+
+
+def queued(session: Session, policy: Policy, limit: int) -> list[Queued]:
+    """Those who wait for an agent, the first of the queue first, each with the calendar of their promise."""
+    rows: Iterable[Any] = session.execute(
+        select(
+            Conversation.id,
+            Promise.due_at,
+            Promise.second_due_at,
+            Conversation.weight,
+            Conversation.work_seconds,
+            Conversation.gave_way_at,
+            Conversation.gave_way_to,
+            Promise.policy,
+            Promise.metric,
+        )
+        .join(Promise, Promise.id == Conversation.promise_id)
+        .where(Conversation.reply_by.is_not(None))
+        .order_by(Conversation.reply_by, Conversation.id)
+        .limit(limit)
+    )
+    return [
+        Queued(Waiting(*waiting), policy.calendar_of(rule, cast("Metric", metric)))
+        for *waiting, rule, metric in rows
     ]

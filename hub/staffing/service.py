@@ -12,16 +12,16 @@ from sqlalchemy import select, update
 from hub import log
 from hub.clock import utcnow
 from hub.policies.service import ActivePolicy, active_policy
-from hub.queue.planner import agents_on_duty, who_waits
+from hub.queue.planner import agents_on_duty
 from hub.runtime import Hub
 from hub.staffing.models import Foresight
-from hub.staffing.queries import HourView, hourly_counts, past_cases, read_hours, read_outlook
+from hub.staffing.queries import HourView, hourly_counts, past_cases, queued, read_hours, read_outlook
 from hub.turns import take_turn
 from routing.forecast import FEWEST_HOURS, HOUR, HourAhead, forecast
 from routing.plan import plan
 from routing.policy import Policy
 from routing.replay.disciplines import earliest_deadline, planned
-from routing.staffing import Case, Outlook, need, outlook
+from routing.staffing import Case, Outlook, Queued, need, outlook
 
 logger = log.get(__name__)
 APART = timedelta(seconds=55)
@@ -37,6 +37,7 @@ _REPLAYED = 15_000
 _MOST_DRAWS = 5
 # Beyond this many who wait the rest are far from being answered within the hours that are looked at.
 HORIZON = 3000
+BACKLOG = 10_000
 
 
 def foresee(hub: Hub) -> int:
@@ -51,19 +52,20 @@ def foresee(hub: Hub) -> int:
         stale = _is_stale(row, active, now)
         since, counts = hourly_counts(session, now) if stale else (now, [])
         cases = past_cases(session, active.policy)
-        waiting = [conversation for conversation, _ in who_waits(session, HORIZON)]
+        queue = queued(session, active.policy, BACKLOG if stale else HORIZON)
         agents = agents_on_duty(session, now, active.policy.assignment.away_after)
         hours, warned_since = read_hours(row), row.warned_since
         before = read_outlook(row)
     values: dict[str, Any] = {}
     if stale:
-        hours, values = _forecast(since, counts, cases, active, now)
+        hours, values = _forecast(since, counts, cases, queue, active, now)
     coming = [
         HourAhead(hour.starts_at, hour.expected, hour.low, hour.high)
         for hour in hours
         if hour.starts_at + HOUR > now
     ][:OUTLOOK_HOURS]
     seen = None
+    waiting = [each.waiting for each in queue[:HORIZON]]
     if coming or waiting:
         policy = active.policy
         factor = policy.second_promise.weight_factor
@@ -87,7 +89,12 @@ def _is_stale(row: Foresight, active: ActivePolicy, now: datetime) -> bool:
 
 
 def _forecast(
-    since: datetime, counts: list[int], cases: list[Case], active: ActivePolicy, now: datetime
+    since: datetime,
+    counts: list[int],
+    cases: list[Case],
+    queue: list[Queued],
+    active: ActivePolicy,
+    now: datetime,
 ) -> tuple[list[HourView], dict[str, Any]]:
     """The hours ahead, none after less than a week; and what is stored of them."""
     values: dict[str, Any] = {
@@ -102,10 +109,10 @@ def _forecast(
         return [], values
     policy = active.policy
     found = forecast(counts, since, policy.time_zone, AHEAD_HOURS, holidays_of(policy))
-    expected = sum(hour.expected for hour in found.hours)
+    expected = sum(hour.expected for hour in found.hours) + len(queue)
     draws = max(1, min(_MOST_DRAWS, round(_REPLAYED / max(expected, 1.0))))
     # While nearly all promises are kept, the plan serves by their ends too, and this is much faster.
-    needed = need(found.hours, cases, earliest_deadline, ATTAINMENT, draws)
+    needed = need(found.hours, cases, queue, now, earliest_deadline, ATTAINMENT, draws)
     by_hour = {each.starts_at: each for each in needed.hours}
     hours = []
     for hour in found.hours:

@@ -18,7 +18,7 @@ from hub.staffing.queries import foreseen, hourly_counts, past_cases, warning_of
 from hub.staffing.service import foresee
 from tests import factories
 from tests.factories import NOW, channel, inbound, receive_one
-from tests.hub.conftest import Clock
+from tests.hub.conftest import ON_SQLITE, Clock
 
 HOUR = timedelta(hours=1)
 
@@ -60,6 +60,7 @@ def test_the_past_is_counted_by_the_hour(session: Session) -> None:
     assert len(past_cases(session, factories.active_policy(session).policy)) == 12
 
 
+@ON_SQLITE
 def test_a_week_is_needed(hub: Hub, clock: Clock) -> None:
     with hub.database.reading() as session:
         assert foreseen(session, clock.now) is None
@@ -109,6 +110,28 @@ def test_it_looks_ahead(hub: Hub, clock: Clock) -> None:
         assert session.get_one(Foresight, 1).forecast_at == clock.now
 
 
+@ON_SQLITE
+def test_who_waits_already_needs_agents(hub: Hub, clock: Clock) -> None:
+    with hub.database.session() as session:
+        where = history(session, 8)
+    foresee(hub)
+    with hub.database.reading() as session:
+        quiet = foreseen(session, clock.now)
+    clock.advance(hours=1)
+    with hub.database.session() as session:
+        crowd(session, where, 40, clock.now)
+    foresee(hub)
+    with hub.database.reading() as session:
+        found = foreseen(session, clock.now)
+    assert quiet is not None
+    assert found is not None
+    assert sum(hour.needed for hour in found.hours) > sum(hour.needed for hour in quiet.hours)
+    assert max(hour.load for hour in found.hours) > max(hour.load for hour in quiet.hours) + 0.5
+    assert found.attainment is not None
+    assert found.attainment >= 0.95
+
+
+@ON_SQLITE
 def test_who_can_help_it_is_warned_in_time(hub: Hub, clock: Clock) -> None:
     with hub.database.session() as session:
         where = history(session, 8)
@@ -145,6 +168,7 @@ def test_who_can_help_it_is_warned_in_time(hub: Hub, clock: Clock) -> None:
         assert warning_of(session) is None
 
 
+@ON_SQLITE
 @pytest.mark.parametrize("days", [0, 3, 9])
 def test_pages_and_api(hub: Hub, agent: TestClient, api: TestClient, days: int) -> None:
     assert "A running hub looks ahead" in agent.get("/staffing").text
