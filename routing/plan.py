@@ -9,10 +9,10 @@ kept if work takes as long as expected: no list schedule is later than the work 
 agents, plus one's own (Graham 1969).
 
 Who gave way is owed an answer by a time of their own, a multiple of the time that everybody who waited
-would have taken, at the fullest of late. Until then they are served when nobody else waits, who waits longest
-first: nothing is spent on lost promises while others can still be kept. Then they go before all but the most
-valuable, who are aimed at within minutes. So the longest wait is bound to how full the queue was, as under
-any order.
+would have taken, at the fullest of late; a share of it, the more they are worth. Until then they are served
+when nobody else waits, who is owed one soonest first: nothing is spent on lost promises while others can
+still be kept. Then they go before all but the most valuable, who are aimed at within minutes. So the longest
+wait is bound to how full the queue was, as under any order, and nobody valuable waits it out.
 
 Places depend on `now` only where something happens, so that they do not flicker. An aim stands still; what
 is owed moves when the queue gets fuller by a tenth; a promise that gave way returns only with less weight and
@@ -27,7 +27,7 @@ from __future__ import annotations
 
 import math
 from bisect import bisect_left
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from heapq import heapify, heappop, heappush, heapreplace
@@ -51,6 +51,7 @@ _A_SECOND = 1_000_000
 
 _Floats = npt.NDArray[np.float64]
 _Ints = npt.NDArray[np.int64]
+_Flags = npt.NDArray[np.bool_]
 
 
 def plan(
@@ -71,9 +72,10 @@ def plan(
     if agents <= 0:
         places = tuple([Place(w.id, w.due_at) for w in queue.waiting])
         return Plan(places, 0, tuple([place.id for place in places]), needed, before)
-    fullest = _fullest(float(queue.work.sum()) / agents, now, rules, before)
-    serve_at, kept = _serve(queue, agents, second_weight_factor, rules, _owed(queue, fullest, now, rules))
-    places = _places(queue, serve_at, kept, now)
+    fullest = _fullest(_fullness(queue, agents), now, rules, before)
+    owed = _owed(queue, fullest, now, rules)
+    serve_at, kept, outbid = _serve(queue, agents, second_weight_factor, rules, owed)
+    places = _places(queue, serve_at, kept, outbid, now)
     breaking = tuple([place.id for place in places if place.gave_way_at is not None])
     return Plan(places, agents, breaking, needed, fullest)
 
@@ -106,7 +108,7 @@ class _Queue:
     step: _Floats
     work: _Floats
     weight: _Floats
-    gave_way: npt.NDArray[np.bool_]
+    gave_way: _Flags
 
     @classmethod
     def of(cls, waiting: Sequence[Waiting], now: datetime) -> _Queue:
@@ -135,6 +137,13 @@ class _Queue:
         )
 
 
+def _fullness(queue: _Queue, agents: int) -> float:
+    """The seconds of work that wait for each agent; not of what is promised for when they are through with
+    everything, such as mail that came on a Saturday for those of Monday."""
+    through = float(queue.work.sum()) / agents
+    return float(queue.work[queue.due <= through].sum()) / agents
+
+
 def _fullest(seconds: float, now: datetime, rules: PlanRules, before: Fullest | None) -> Fullest:
     """Now, or before if that still counts for more."""
     if before is not None:
@@ -146,7 +155,7 @@ def _fullest(seconds: float, now: datetime, rules: PlanRules, before: Fullest | 
 def _owed(queue: _Queue, fullest: Fullest, now: datetime, rules: PlanRules) -> _Ints:
     """By when each is answered if it gives way, having begun to wait one target before its promise."""
     steps = math.ceil(math.log(max(fullest.seconds, 1.0), _STEP_OF_FULLNESS))
-    patience = rules.patience * _STEP_OF_FULLNESS**steps
+    patience = rules.patience * _STEP_OF_FULLNESS**steps / np.maximum(queue.weight, 1.0)
     after = np.maximum(patience, rules.least_patience * queue.step) - queue.step
     owed: _Ints = queue.due_at + after.astype(np.int64) * _A_SECOND
     # A moment that stays for half of `behind`, and is no less than that away.
@@ -158,8 +167,11 @@ def _owed(queue: _Queue, fullest: Fullest, now: datetime, rules: PlanRules) -> _
 
 def _serve(
     queue: _Queue, agents: int, returning: float, rules: PlanRules, owed: _Ints
-) -> tuple[_Ints, npt.NDArray[np.bool_]]:
-    """Walk along the aims, deciding who is kept. Gives when each is served, and who is."""
+) -> tuple[_Ints, _Flags, _Flags]:
+    """Walk along the aims, deciding who is kept.
+
+    Gives when each is served, who is kept, and who is not because of others.
+    """
     share = queue.step * rules.room_of_target
     # Work that seems to fill the whole target is tried all the same: estimates can be wrong.
     least = np.minimum(queue.work, share)
@@ -188,7 +200,9 @@ def _serve(
     debts = owed[lost_already].tolist(), queue.work[lost_already].tolist()
     lost = _losers(list(bids), order[by_worth].tolist(), debts, owed.tolist(), queue.work.tolist(), agents)
     kept[lost] = False
-    return np.where(kept, aims, owed), kept
+    outbid = np.zeros_like(kept)
+    outbid[lost] = True
+    return np.where(kept, aims, owed), kept, outbid
 
 
 _Bid = tuple[int, int, float, float, float, float, int, bool, bool]
@@ -240,36 +254,41 @@ def _losers(
     return lost
 
 
-def _places(queue: _Queue, serve_at: _Ints, kept: npt.NDArray[np.bool_], now: datetime) -> tuple[Place, ...]:
-    """In the order of serving; who gives way now is told how many of more weight come before."""
+def _places(queue: _Queue, serve_at: _Ints, kept: _Flags, outbid: _Flags, now: datetime) -> tuple[Place, ...]:
+    """In the order of serving; who gives way now is told to how many of more weight, if to any."""
     order = np.lexsort((queue.ids, serve_at))
     newly = (~kept & ~queue.gave_way)[order]
-    heavier = iter(_heavier(queue.weight[order], np.flatnonzero(newly)))
+    asked = np.flatnonzero(newly & outbid[order])
+    heavier = np.zeros(len(order), np.int64)
+    heavier[asked] = _heavier(queue.weight[order], kept[order], asked)
     places = []
     ordered = [queue.waiting[i] for i in order.tolist()]
-    rows = zip(ordered, serve_at[order].tolist(), kept[order].tolist(), newly.tolist(), strict=True)
-    for w, micros, stays, new in rows:
+    columns = serve_at[order].tolist(), kept[order].tolist(), newly.tolist(), heavier.tolist()
+    for w, micros, stays, new, ahead in zip(ordered, *columns, strict=True):
         reply_by = now + timedelta(0, 0, micros)
         if stays:
             places.append(Place(w.id, reply_by))
         elif new:
-            places.append(Place(w.id, reply_by, now, next(heavier)))
+            places.append(Place(w.id, reply_by, now, ahead))
         else:
             places.append(Place(w.id, reply_by, w.gave_way_at, w.gave_way_to))
     return tuple(places)
 
 
-def _heavier(weight: _Floats, asked: npt.NDArray[np.intp]) -> Iterator[int]:
-    """For each place that is asked, in order: how many before it weigh more."""
+def _heavier(weight: _Floats, kept: _Flags, asked: npt.NDArray[np.intp]) -> list[int]:
+    """For each place that is asked, in order: how many kept before it weigh more."""
+    found: list[int] = []
+    counts = np.where(kept, weight, -np.inf)
     before = np.empty(0)
     for first in range(0, asked[-1] + 1 if len(asked) else 0, _BLOCK):
-        block = weight[first : first + _BLOCK]
+        block = counts[first : first + _BLOCK]
         within = asked[(asked >= first) & (asked < first + _BLOCK)] - first
         if len(within):
-            mine = block[within]
+            mine = weight[first + within]
             inside = (block[None, :] > mine[:, None]) & (np.arange(len(block)) < within[:, None])
-            yield from (len(before) - np.searchsorted(before, mine, "right") + inside.sum(axis=1)).tolist()
+            found += (len(before) - np.searchsorted(before, mine, "right") + inside.sum(axis=1)).tolist()
         before = np.sort(np.concatenate((before, block)), kind="stable")
+    return found
 
 
 def _agents_needed(queue: _Queue) -> int:

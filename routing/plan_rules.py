@@ -27,7 +27,8 @@ class PlanRules(BaseModel):
     """A promise that gave way returns only with so many times its expected work to spare besides."""
     patience: Annotated[float, Field(ge=0, le=20)] = 2.1
     """Who gave way is owed an answer after at most so many times as long as the agents on duty would need for
-    everybody who waited, at the fullest of late. Less is fairer and keeps fewer promises."""
+    everybody who waited, at the fullest of late; who weighs w, more than 1, after the share 1 / w of that.
+    Less is fairer and keeps fewer promises."""
     least_patience: Annotated[float, Field(ge=1, le=20)] = 2.5
     """But not before so many targets have passed."""
     behind: Duration = timedelta(minutes=15)

@@ -135,7 +135,8 @@ class Place(NamedTuple):
     """Where the plan puts a conversation.
 
     `gave_way_at` is when its first promise gave way, None while it stands; `gave_way_to` is how many
-    conversations of more weight were then to be served before it.
+    conversations of more weight were then to be served before it, their promises kept: 0 where it could be
+    kept no more, whoever else waits.
     """
 
     id: int

@@ -33,7 +33,8 @@ def plainly(
     before: Fullest | None,
 ) -> list[Place]:
     """The places, as `routing.plan.plan` gives them where somebody is on duty."""
-    full = sum(w.work_seconds for w in waiting) / agents
+    through = sum(w.work_seconds for w in waiting) / agents
+    full = sum(w.work_seconds for w in waiting if left(w, now) <= through) / agents
     if before is not None:
         full = max(full, before.seconds * 0.5 ** ((now - before.at) / rules.memory))
     served: list[tuple[datetime, Waiting]] = []
@@ -52,6 +53,7 @@ def plainly(
             bids.append(Bid(w, w.due_at - early * SECOND, room, least, safe))
         else:
             served.append((owed_by(w, full, now, rules), w))
+    hopeless = {w.id for _, w in served}
     kept: list[Bid] = []
     for bid in sorted(bids, key=lambda bid: (bid.aim, bid.w.due_at, bid.w.id)):
         kept.append(bid)
@@ -79,8 +81,9 @@ def plainly(
         elif w.gave_way_at is not None:
             places.append(Place(w.id, at, w.gave_way_at, w.gave_way_to))
         else:
-            heavier = sum(other.weight > w.weight for _, other in served[:number])
-            places.append(Place(w.id, at, now, heavier))
+            ahead = [other for _, other in served[:number] if other.id in standing]
+            heavier = sum(other.weight > w.weight for other in ahead)
+            places.append(Place(w.id, at, now, 0 if w.id in hopeless else heavier))
     return places
 
 
@@ -99,7 +102,7 @@ def worth(bid: Bid, returning: float) -> tuple[bool, float, timedelta, int]:
 
 def owed_by(w: Waiting, full: float, now: datetime, rules: PlanRules) -> datetime:
     step = target(w).total_seconds()
-    patience = rules.patience * 1.1 ** math.ceil(math.log(max(full, 1.0), 1.1))
+    patience = rules.patience * 1.1 ** math.ceil(math.log(max(full, 1.0), 1.1)) / max(w.weight, 1)
     owed = w.due_at + int(max(patience, rules.least_patience * step) - step) * SECOND
     half = rules.behind / 2
     behind = GRID_FROM + half * ((now - GRID_FROM) // half + 2)

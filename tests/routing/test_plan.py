@@ -118,8 +118,36 @@ def test_who_gave_way_is_owed_an_answer_by_how_full_the_queue_was() -> None:
 def test_the_fullest_of_late_fades() -> None:
     before = Fullest(8000, NOON - timedelta(days=6))
     assert plan([], 2, NOON, before=before).fullest == Fullest(2000, NOON)
-    assert plan([job(1, 5000, work=200)], 2, NOON, before=before).fullest == Fullest(6000, NOON)
+    assert plan([job(1, 90, work=200)], 2, NOON, before=before).fullest == Fullest(6000, NOON)
     assert plan([], 0, NOON, before=before).fullest == before
+
+
+def test_what_is_promised_for_later_does_not_fill_the_queue() -> None:
+    """A hundred mails for Monday do not put off who waits on a quiet Sunday."""
+    today = [job(n, 30, work=10) for n in range(4)]
+    monday = [job(10 + n, 20 * 60, work=15) for n in range(10)]
+    full = plan([*today, *monday], 1, NOON).fullest
+    assert full == Fullest(40 * 60, NOON)
+    overdue = [job(10 + n, -5, work=15) for n in range(10)]
+    assert plan([*today, *overdue], 1, NOON).fullest == Fullest(190 * 60, NOON)
+
+
+def test_the_more_worth_the_sooner_an_answer_is_owed_to_who_gave_way() -> None:
+    """Ten hours of work for each agent: twice that, or an eighth of it."""
+    before = Fullest(36_000, NOON)
+    rules = PlanRules(patience=2, least_patience=1)
+    lost = [job(1, -30, target=15), job(8, -30, weight=8, target=15)]
+    owed = reply_by(plan(lost, 1, NOON, rules=rules, before=before))
+    waited = 45
+    assert (owed[1] + waited) / (owed[8] + waited) == pytest.approx(8, rel=0.01)
+    light = job(2, -30, weight=0.5, target=15)
+    assert reply_by(plan([light], 1, NOON, rules=rules, before=before))[2] == owed[1]
+
+
+def test_who_could_not_be_kept_anyway_gave_way_to_nobody() -> None:
+    hopeless = job(1, 5, weight=2, target=60)
+    planned = plan([hopeless, job(2, 60, weight=8), job(3, -20, weight=9)], 1, NOON)
+    assert {p.id: p.gave_way_to for p in planned.places if p.gave_way_at} == {1: 0, 3: 0}
 
 
 def test_whom_nothing_delays_is_kept_although_what_is_owed_comes_later() -> None:
