@@ -106,21 +106,33 @@ def compared(words: Sequence[Word]) -> Iterator[Compared]:
 
 def thresholds(words: Sequence[Word], fact: str) -> list[float] | None:
     """The numbers that a fact is compared with; None where more is done with it than to compare it."""
-    found: list[float] = []
+    asked = [index for index, word in enumerate(words) if word.kind == "path" and word.text == fact]
+    found = [_beside(words, index) for index in asked]
+    return None if None in found else [number for _, number in filter(None, found)]
+
+
+def numbers(words: Sequence[Word]) -> Iterator[tuple[str, Word, float]]:
+    """The facts that are compared with a plain number, each with its word and what that says."""
     for index, word in enumerate(words):
-        if word.kind != "path" or word.text != fact:
+        if word.kind == "path" and word.text in FACTS and (found := _beside(words, index)):
+            yield word.text, *found
+
+
+def _beside(words: Sequence[Word], index: int) -> tuple[Word, float] | None:
+    """The number that the word there is compared with, None where there is none, or more is reckoned."""
+    right, left = list(words[index + 1 : index + 5]), list(reversed(words[max(index - 4, 0) : index]))
+    for ahead, behind in ((right, left), (left, right)):
+        if len(ahead) < 2 or ahead[0].text not in _ORDERED or not _ends_here(_at(behind, 0)):
             continue
-        for step in (1, -1):
-            beside, literal, beyond = (_at(words, index + step * away) for away in (1, 2, 3))
-            numeric = literal is not None and literal.kind in ("whole", "number")
-            plain = _ends_here(beyond) and _ends_here(_at(words, index - step))
-            if beside is not None and beside.text in _ORDERED and numeric and plain:
-                assert literal is not None
-                found.append(_number(literal))
-                break
-        else:
-            return None
-    return found
+        # A minus stands before its number, whichever side that is on.
+        sign, first, beyond = 1, ahead[1], _at(ahead, 2)
+        if ahead is right and first.text == "-" and beyond is not None:
+            sign, first, beyond = -1, beyond, _at(ahead, 3)
+        elif ahead is left and beyond is not None and beyond.text == "-":
+            sign, beyond = -1, _at(ahead, 3)
+        if first.kind in ("whole", "number") and _ends_here(beyond):
+            return first, sign * _number(first)
+    return None
 
 
 def whole_numbers_to_widen(words: Sequence[Word]) -> Iterator[Word]:

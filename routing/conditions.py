@@ -19,7 +19,7 @@ from cel_expr_python import cel
 from pydantic import GetCoreSchemaHandler
 from pydantic_core import CoreSchema, core_schema
 
-from routing.condition_words import Word, compared, thresholds, whole_numbers_to_widen, words_of
+from routing.condition_words import Word, compared, numbers, thresholds, whole_numbers_to_widen, words_of
 from routing.facts import ABSENT, FACTS, Fact, FactType, Value, values_of
 from routing.types import Facts
 
@@ -57,10 +57,14 @@ _INSTEAD = {
     "|": "||",
 }
 _NOT_KNOWN = 'what is not known is "" as a text, and no comparison with it as a number holds'
-_BINARY = ("==", "!=", "<", "<=", ">", ">=", "+", "-", "*", "/", "%", "&&", "||")
+_ORDER = ("<", "<=", ">", ">=")
+_BINARY = ("==", "!=", *_ORDER, "+", "-", "*", "/", "&&", "||")
 _NEEDS = ("needs two that match", "needs a list on its right")
 _FINDING = re.compile(r"ERROR: <input>:(\d+):(\d+): (.*)")
 _UNDECLARED = re.compile(r"undeclared reference to '([^']*)'")
+_RANGE = re.compile(r"expression of type '([^']*)' cannot be the range of a comprehension")
+_SELECT = re.compile(r"expression of type '([^']*)' cannot be the operand of a select")
+_MACRO = re.compile(r"(\w+)\(\) variable name must be a simple identifier")
 _OVERLOAD = re.compile(r"found no matching overload for '([^']*)' applied to '\((.*)\)'")
 
 
@@ -151,8 +155,9 @@ class Condition:
 
 def suggest(name: str, known: Iterable[str]) -> str:
     """The nearest right name, or all where there are few and none is near."""
-    known = sorted(known)
-    near = get_close_matches(name, known, n=1, cutoff=0.6)
+    known = sorted(set(known))
+    near = [each for each in known if each.casefold() == name.casefold()]
+    near = near or get_close_matches(name, known, n=1)
     if near:
         return f"; did you mean {near[0]}?"
     return f"; known are {', '.join(known)}" if 0 < len(known) <= 20 else ""
@@ -182,7 +187,6 @@ def _faults(text: str) -> Iterator[Fault]:
             # A wrong value beside a fact was told already, by its own place.
             if not (wrong and any(needs in fault.message for needs in _NEEDS)):
                 yield fault
-                return
         return
     if wrong:
         return
@@ -223,6 +227,17 @@ def _wrong_values(words: list[Word]) -> Iterator[Fault]:
             yield Fault(
                 literal.start, f"{fact.name} is never {each.value!r}{suggest(each.value, fact.values)}"
             )
+        elif fact.form and each.value and not re.fullmatch(fact.form[0], each.value):
+            lower = each.value.lower()
+            near = f"; did you mean {lower}?" if re.fullmatch(fact.form[0], lower) else ""
+            yield Fault(literal.start, f"{fact.name} is {fact.form[1]}, never {each.value!r}{near}")
+    for name, literal, number in numbers(words):
+        within = FACTS[name].within
+        if within and not within[0] <= number <= within[1]:
+            least, most = within
+            # 90 for 90 %.
+            near = f"; did you mean {number / 100:g}?" if most == 1 < number <= 100 and least == 0 else ""
+            yield Fault(literal.start, f"{name} is {least:g} to {most:g}, never {number:g}{near}")
 
 
 def _kind_of(literal: Word) -> FactType:
@@ -272,6 +287,15 @@ def _translated(
         elif "Syntax error" in message:
             near = "its end" if index is None else repr(words[index].text)
             yield Fault(at, f"cannot be read near {near}: {_hint(index, words)}")
+            # What comes after it was read wrongly.
+            return
+        elif ranged := _RANGE.match(message):
+            yield Fault(at, f"{_called(index, words)} needs a list before it, not {_in_words(ranged[1])}")
+        elif selected := _SELECT.match(message):
+            yield _no_member(_in_words(selected[1]), index, words, at)
+        elif macro := _MACRO.match(message):
+            example = f'intents.{macro[1]}(i, i == "complaint")'
+            yield Fault(at, f"{macro[1]} first needs a name for what it looks at: {example}")
         else:
             yield Fault(at, message)
 
@@ -293,6 +317,8 @@ def _no_such(name: str, index: int | None, words: list[Word], at: int) -> Fault:
     if word is None:
         return Fault(at, f"no such name: {name}")
     after = words[words.index(word) + 1].text if words.index(word) + 1 < len(words) else ""
+    if word.text in FUNCTIONS:
+        return Fault(word.start, f"{word.text} is used otherwise: not with so many values, or not of this")
     if word.kind == "method" or after == "(":
         return Fault(word.start, f"no such function: {word.text}{suggest(word.text, FUNCTIONS)}")
     members = [fact for fact in FACTS if fact.startswith(f"{word.text}.")]
@@ -300,7 +326,25 @@ def _no_such(name: str, index: int | None, words: list[Word], at: int) -> Fault:
         return Fault(word.start, f"{word.text} is a group of facts: write one of {', '.join(members)}")
     by_last = [fact for fact in FACTS if fact.rsplit(".", 1)[-1] == word.text.rsplit(".", 1)[-1]]
     near = f"; did you mean {by_last[0]}?" if len(by_last) == 1 else suggest(word.text, FACTS)
+    if not near and any(word.text in fact.values for fact in FACTS.values()):
+        near = f'; a text stands in quotes: "{word.text}"'
     return Fault(word.start, f"no such fact: {word.text}{near}")
+
+
+def _no_member(kind: str, index: int | None, words: list[Word], at: int) -> Fault:
+    """Something is asked of a fact as if that were a group of facts."""
+    word = words[index] if index is not None else None
+    if word is not None and word.kind == "path":
+        fact = max((name for name in FACTS if word.text.startswith(f"{name}.")), key=len, default=None)
+        if fact is not None:
+            return Fault(word.start, f"no such fact: {word.text}; did you mean {fact}? It is {kind}")
+    return Fault(at, f"{kind} has no parts with names")
+
+
+def _called(index: int | None, words: list[Word]) -> str:
+    """The method that is called on what stands there."""
+    methods = [word.text for word in words[index or 0 :] if word.kind == "method"]
+    return methods[0] if methods else "this"
 
 
 def _mismatch(operator: str, types: str, index: int | None, words: list[Word], at: int) -> Fault:
@@ -308,8 +352,25 @@ def _mismatch(operator: str, types: str, index: int | None, words: list[Word], a
     kinds = [_in_words(kind) for kind in re.findall(r"\w+(?:\([^)]*\))?", types)]
     sign = operator.strip("_").lstrip("@")
     binary = index is not None and words[index].text in (*_BINARY, "in")
+    if sign == "%":
+        return Fault(at, "% is of whole numbers, and every number here may have a point")
+    if sign == "!" and index is not None and index + 1 < len(words):
+        denied = f"{words[index + 1].text} is {kinds[0]}"
+        return Fault(at, f"! denies yes or no, and {denied}: put a comparison in brackets")
+    if sign == "[_]":
+        return Fault(at, f"what stands in [ ] is the place in a list, counted from 0, not {kinds[-1]}")
+    if sign == "?_:":
+        return Fault(at, f"? and : need two that match, not {kinds[-2]} and {kinds[-1]}")
     if len(kinds) == 2 and binary and index is not None and 0 < index < len(words) - 1:
         left, right = words[index - 1].text, words[index + 1].text
+        if kinds[0] == "yes or no" and index > 1 and words[index - 2].text in _ORDER:
+            return Fault(at, f"{sign} cannot go on from {words[index - 2].text}: join two comparisons by &&")
+        if sign in ("==", "!=") and sorted(kinds) == ["a list", "a text"]:
+            listed, one = (left, right) if kinds[0] == "a list" else (right, left)
+            written = f"{one} in {listed}" if sign == "==" else f"!({one} in {listed})"
+            return Fault(at, f"{listed} is a list: write {written}")
+        if kinds[0] == kinds[1] and sign != "in":
+            return Fault(at, f"{sign} cannot be used with {kinds[0]} and {kinds[1]}")
         if left != ")" and right not in ("(", "[", "-", "!"):
             needs = _NEEDS[sign == "in"]
             return Fault(at, f"{left} is {kinds[0]}, {right} is {kinds[1]}: {sign} {needs}")

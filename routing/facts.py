@@ -24,10 +24,12 @@ ABSENT: Mapping[FactType, Value] = {"text": "", "number": math.nan, "yes or no":
 class Fact:
     """One thing that a condition may ask.
 
-    `values` are all that it can be, empty where anything is possible. `passing`: it changes by itself as time
-    passes, so that only what is asked again and again may use it. `of_event`: it is of what happened, so that
-    only automations may use it. `by_model`: it is known once the model has read the message. `read` gets the
-    confidence below which the model is not believed, and gives None where it is not known.
+    `values` are all that it can be, empty where anything is possible; `within` the least and the most, of a
+    number; `form` what a text looks like, as a regular expression and in words. `passing`: it changes by
+    itself as time passes, so that only what is asked again and again may use it. `of_event`: it is of what
+    happened, so that only automations may use it. `by_model`: it is known once the model has read the
+    message. `read` gets the confidence below which the model is not believed, and gives None where it is not
+    known.
     """
 
     name: str
@@ -35,6 +37,8 @@ class Fact:
     meaning: str
     read: Callable[[Facts, float], Value | None]
     values: tuple[str, ...] = ()
+    within: tuple[float, float] | None = None
+    form: tuple[str, str] | None = None
     passing: bool = False
     of_event: bool = False
     by_model: bool = False
@@ -84,6 +88,8 @@ _TABLE = (
         "text",
         "its language, as an ISO 639-1 code",
         lambda f, t: sure_language(f.analysis, t),
+        # Of the few without a code of two letters the model tells three.
+        form=("[a-z]{2,3}", 'an ISO 639-1 code such as "de"'),
         by_model=True,
     ),
     Fact(
@@ -99,6 +105,7 @@ _TABLE = (
         "number",
         "how sure the model is of the mood, 0 to 1",
         _confidence,
+        within=(0, 1),
         by_model=True,
     ),
     Fact(
@@ -175,6 +182,7 @@ _TABLE = (
         "number",
         "the share of buyers who spend no more than they, 0 to 100: at least 95 are the top 5 %",
         lambda f, _: f.spend_percentile,
+        within=(0, 100),
     ),
     Fact(
         "customer.lifetime_value",
@@ -188,6 +196,7 @@ _TABLE = (
         "number",
         "how they have felt about you lately, from -1 (bad) to 1 (good)",
         lambda f, _: f.valence,
+        within=(-1, 1),
     ),
     Fact(
         "customer.journey_stage",

@@ -131,7 +131,40 @@ def test_what_a_condition_answers(condition: str, of_all: bool, of_nothing: bool
         ),
         ("customer.tier", 0, "gives a text, and a condition must be yes or no: compare it with something"),
         ("customer == 1", 0, "customer is a group of facts: write one of customer.known,"),
-        ("!customer.tier", 0, "! cannot be used with a text"),
+        (
+            "!customer.tier",
+            0,
+            "! denies yes or no, and customer.tier is a text: put a comparison in brackets",
+        ),
+        ("size(5) > 3", 4, "size cannot be used with a number"),
+        (
+            'sentiment.label == "negative"',
+            0,
+            "no such fact: sentiment.label; did you mean sentiment? It is a text",
+        ),
+        ('intents[0].label == "other"', 10, "a text has no parts with names"),
+        (
+            "conversation.messages % 2 == 0",
+            22,
+            "% is of whole numbers, and every number here may have a point",
+        ),
+        ('intents == "complaint"', 8, 'intents is a list: write "complaint" in intents'),
+        ('"vip" != conversation.tags', 6, 'conversation.tags is a list: write !("vip" in conversation.tags)'),
+        ('intents["a"] == "b"', 7, "what stands in [ ] is the place in a list, counted from 0, not a text"),
+        ('(customer.known ? "a" : 5) == 5', 16, "? and : need two that match, not a text and a number"),
+        ("1 < customer.followers < 5", 23, "< cannot go on from <: join two comparisons by &&"),
+        ('text - text == ""', 5, "- cannot be used with a text and a text"),
+        ('text.exists(x, x == "a")', 0, "exists needs a list before it, not a text"),
+        ("intents.exists(5, true)", 15, "exists first needs a name for what it looks at: intents.exists(i,"),
+        ('text.matches("a", "b")', 5, "matches is used otherwise"),
+        ("sentiment in [negative]", 14, 'no such fact: negative; a text stands in quotes: "negative"'),
+        ("sentiment_confidence > 90", 23, "sentiment_confidence is 0 to 1, never 90; did you mean 0.9?"),
+        ("-5 < customer.valence", 1, "customer.valence is -1 to 1, never -5"),
+        ("customer.valence > -1.5 || true", 20, "customer.valence is -1 to 1, never -1.5"),
+        ("customer.spend_percentile > 101", 28, "customer.spend_percentile is 0 to 100, never 101"),
+        ('language == "english"', 12, "language is an ISO 639-1 code such as \"de\", never 'english'"),
+        ('language in ["en", "DE"]', 19, "never 'DE'; did you mean de?"),
+        ('customer.journey_stage == "Loyal"', 26, "did you mean loyal?"),
         ("customer.tier.startsWith(5)", 24, "startsWith cannot be used with a text and a number"),
         ('text.contian("x")', 5, "no such function: contian; did you mean contains?"),
         ("sizes(intents) > 1", 0, "no such function: sizes; did you mean size?"),
@@ -184,17 +217,35 @@ def test_the_old_spelling_is_told_the_new(given: dict[str, object], written: str
         Condition.parse(written.strip("'"))
 
 
-def test_all_wrong_values_are_told_at_once() -> None:
+def test_all_that_is_wrong_is_told_at_once() -> None:
     with pytest.raises(ConditionError) as caught:
-        Condition.parse('channel.kind == "sozial" || sentiment == "bad" || custmer.known')
-    assert [fault.at for fault in caught.value.faults] == [16, 41, 50]
+        Condition.parse(
+            'channel.kind == "sozial" || sentiment == "bad" || custmer.known || emotion == intents'
+        )
+    assert [fault.at for fault in caught.value.faults] == [16, 41, 50, 75]
+
+
+@pytest.mark.parametrize(
+    "condition",
+    [
+        "sentiment_confidence * 100 > 90",
+        "90 > 100 * sentiment_confidence",
+        "3 - 5 < customer.valence",
+        "customer.valence >= -1 && -1 <= customer.valence",
+        "customer.valence > 0 - 5",
+        'language == "" || language == "nds"',
+        'customer.language == "English"',
+    ],
+)
+def test_what_may_be_is_no_mistake(condition: str) -> None:
+    assert Condition.parse(condition).text == condition
 
 
 def test_every_fact_can_be_asked_of_all_and_of_nothing() -> None:
     for fact in FACTS.values():
         test = {
-            "text": f'{fact.name} == "{fact.values[0] if fact.values else "x"}" || {fact.name} != ""',
-            "number": f"{fact.name} > -2",
+            "text": f'{fact.name} == "{fact.values[0] if fact.values else "xx"}" || {fact.name} != ""',
+            "number": f"{fact.name} >= {fact.within[0] if fact.within else 0}",
             "yes or no": fact.name,
             "list": f"size({fact.name}) > 0",
         }[fact.type]
