@@ -15,6 +15,7 @@ from datetime import datetime
 from functools import lru_cache
 
 from routing.assignment_rules import NeedsRule
+from routing.conditions import Known
 from routing.policy import Policy
 from routing.targets import known_of
 from routing.types import Facts
@@ -104,17 +105,24 @@ class Given:
 
 
 def demand(
-    facts: Facts, waiting_since: datetime, policy: Policy, now: datetime, *, team: str | None = None
+    facts: Facts,
+    waiting_since: datetime,
+    policy: Policy,
+    now: datetime,
+    *,
+    team: str | None = None,
+    known: Known | None = None,
 ) -> Demand:
     """What a conversation needs by the first rule that matches, or by the `team` that it was sent to.
 
-    A team that the policy has no more asks nothing: nobody new could ever be of it.
+    A team that the policy has no more asks nothing: nobody new could ever be of it. `known` is `known_of`
+    these facts, where the caller asks more of them.
     """
     weights = policy.capacity.weights if policy.capacity else {}
     weight = weights.get(facts.channel, weights.get(facts.channel_kind, 1))
     if team in policy.teams:
         return Demand("", Needs(team, (), weight))
-    rule = _rule(facts, policy)
+    rule = _rule(facts, policy, known)
     if rule is None:
         return Demand("", Needs(None, (), weight))
     relaxed = Needs(rule.team, tuple(sorted(rule.skills.items())), weight)
@@ -125,9 +133,10 @@ def demand(
     return Demand(rule.name, Needs(rule.team, tuple(sorted(both.items())), weight), relaxed, relax_at)
 
 
-def _rule(facts: Facts, policy: Policy) -> NeedsRule | None:
+def _rule(facts: Facts, policy: Policy, known: Known | None) -> NeedsRule | None:
     rules = policy.assignment.needs
-    known = known_of(facts, policy) if rules else None
+    if rules and known is None:
+        known = known_of(facts, policy)
     return next((rule for rule in rules if known and (rule.when is None or rule.when.holds(known))), None)
 
 

@@ -38,9 +38,12 @@ def known_of(facts: Facts, policy: Policy) -> Known:
     return Known(facts, tier, threshold, policy.asked)
 
 
-def promised(facts: Facts, policy: Policy) -> Promised:
-    """What is promised by the first policy that matches. `facts.metric` does not matter."""
-    known = known_of(facts, policy)
+def promised(facts: Facts, policy: Policy, known: Known | None = None) -> Promised:
+    """What is promised by the first policy that matches. `facts.metric` does not matter.
+
+    `known` is `known_of` these facts, where the caller asks more of them.
+    """
+    known = known or known_of(facts, policy)
     rule = next(rule for rule in policy.policies if rule.when is None or rule.when.holds(known))
     tier = policy.known_tier(facts.tier)
     return Promised(

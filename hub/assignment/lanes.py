@@ -35,6 +35,7 @@ from hub.assignment.models import REFUSED, Assignment
 from hub.conversations.models import Conversation
 from hub.policies.service import ActivePolicy
 from routing.assignment import can_answer, demand
+from routing.conditions import Known
 from routing.policy import Policy
 from routing.types import Facts
 
@@ -52,21 +53,24 @@ class Head(NamedTuple):
 
 
 def set_lanes(
-    session: Session, placed: Sequence[tuple[Conversation, Facts]], active: ActivePolicy, now: datetime
+    session: Session,
+    placed: Sequence[tuple[Conversation, Facts, Known]],
+    active: ActivePolicy,
+    now: datetime,
 ) -> None:
     """Say of conversations that wait what each needs, and for whom it is kept for a while."""
     policy = active.policy
     if policy.assigns_freely:
-        for conversation, _ in placed:
+        for conversation, *_ in placed:
             _set(conversation, None, "", None, None, 1)
             conversation.known_by_id = conversation.held_until = None
         return
-    knowing = _who_know(session, [conversation for conversation, _ in placed], policy, now)
-    for conversation, facts in placed:
+    knowing = _who_know(session, [conversation for conversation, *_ in placed], policy, now)
+    for conversation, facts, asked in placed:
         assert conversation.promise is not None
         # Where an update is owed nobody waits, but since the last one time has passed.
         since = conversation.waiting_since or conversation.promise.started_at
-        needed = demand(facts, since, policy, now, team=conversation.sent_to_team)
+        needed = demand(facts, since, policy, now, team=conversation.sent_to_team, known=asked)
         relaxed = needed.relaxed.lane if needed.relaxed else None
         _set(
             conversation,

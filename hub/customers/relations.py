@@ -11,16 +11,22 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
-from sqlalchemy import case, func, select
+from sqlalchemy import Text, case, cast, func, select
 from sqlalchemy.orm import Session
 
 from hub.conversations.models import AnalysisRow, Conversation, Message
 from hub.customers.models import Customer, Event
+from hub.database import among
 from routing.journey import VALENCE_WINDOW, Purchases, journey_stage, valence
 from routing.types import JourneyStage
 
 CONTACTS_WINDOW = timedelta(days=30)
 _YEAR = timedelta(days=365)
+# As `AnalysisRow.score`, counted where the scores lie.
+_MOOD = func.coalesce(AnalysisRow.scores["positive"].as_float(), 0.0) - func.coalesce(
+    AnalysisRow.scores["negative"].as_float(), 0.0
+)
+_SPEAKS = cast(AnalysisRow.scores, Text) != "{}"
 
 
 class Mood(NamedTuple):
@@ -80,7 +86,7 @@ def contacts(session: Session, customer_ids: Collection[int], now: datetime) -> 
     recent = func.sum(case((Conversation.created_at > now - CONTACTS_WINDOW, 1), else_=0))
     rows = session.execute(
         select(Conversation.customer_id, func.count(), recent)
-        .where(Conversation.customer_id.in_(customer_ids), Conversation.listening.is_(False))
+        .where(among(Conversation.customer_id, customer_ids), Conversation.listening.is_(False))
         .group_by(Conversation.customer_id)
     )
     return {customer_id: Contacts(count, lately) for customer_id, count, lately in rows}
@@ -98,7 +104,9 @@ def _bought(
             func.max(case((is_purchase, Event.occurred_at))),
             func.sum(case((is_purchase & (Event.occurred_at > now - _YEAR), 1), else_=0)),
         )
-        .where(Event.customer_id.in_(ids), Event.kind.in_(("purchase", "return")), Event.occurred_at <= now)
+        .where(
+            among(Event.customer_id, ids), Event.kind.in_(("purchase", "return")), Event.occurred_at <= now
+        )
         .group_by(Event.customer_id)
     ).all()
     values = {customer_id: float(value) for customer_id, value, *_ in rows if value is not None}
@@ -110,18 +118,17 @@ def _bought(
 
 def _moods(session: Session, ids: Collection[int], now: datetime) -> Mapping[int, Sequence[Mood]]:
     rows = session.execute(
-        select(Conversation.customer_id, Message.id, Message.sent_at, AnalysisRow.scores)
+        select(Conversation.customer_id, Message.id, Message.sent_at, _MOOD)
         .join(Message, Message.conversation_id == Conversation.id)
         .join(AnalysisRow, AnalysisRow.message_id == Message.id)
         .where(
-            Conversation.customer_id.in_(ids),
+            among(Conversation.customer_id, ids),
             Message.direction == "incoming",
             Message.sent_at > now - VALENCE_WINDOW,
+            _SPEAKS,
         )
     )
     moods: defaultdict[int, list[Mood]] = defaultdict(list)
-    for customer_id, message_id, sent_at, scores in rows:
-        if scores:
-            mood = scores.get("positive", 0.0) - scores.get("negative", 0.0)
-            moods[customer_id].append(Mood(message_id, sent_at, mood))
+    for customer_id, *mood in rows:
+        moods[customer_id].append(Mood(*mood))
     return moods

@@ -11,6 +11,7 @@ from sqlalchemy import case, func, select
 from sqlalchemy.orm import Session
 
 from hub.customers.models import Customer, Event
+from hub.database import among
 
 WINDOW = timedelta(days=365)
 
@@ -61,19 +62,21 @@ def spend_percentiles(session: Session, customers: Collection[Customer]) -> dict
 
     Asked at the moment it is needed, from an index over those who buy, so it is never stale.
     """
-    spends = {customer.spend_12m for customer in customers if customer.spend_12m > 0}
-    if not spends:
+    buying = [customer for customer in customers if customer.spend_12m > 0]
+    if not buying:
         return {}
     # How many lie between one of these and the next: each buyer is counted once, however many are asked for.
-    asked = select(Customer.spend_12m.label("to")).where(Customer.spend_12m.in_(spends)).distinct().subquery()
+    theirs = among(Customer.id, [customer.id for customer in buying]) & (Customer.spend_12m > 0)
+    asked = select(Customer.spend_12m.label("to")).where(theirs).distinct().subquery()
     before = func.lag(asked.c.to).over(order_by=asked.c.to).label("above")
     ranges = select(asked.c.to, before).subquery()
     between = select(func.count()).where(
         Customer.spend_12m > func.coalesce(ranges.c.above, 0), Customer.spend_12m <= ranges.c.to
     )
     rows = session.execute(select(ranges.c.to, between.scalar_subquery()).order_by(ranges.c.to)).all()
-    more = session.scalar(select(func.count()).where(Customer.spend_12m > max(spends))) or 0
+    most = max(customer.spend_12m for customer in buying)
+    more = session.scalar(select(func.count()).where(Customer.spend_12m > most)) or 0
     no_more = list(accumulate(count for _, count in rows))
     total = no_more[-1] + more if rows else 0
     share = {spend: 100 * count / total for (spend, _), count in zip(rows, no_more, strict=True)}
-    return {customer.id: share[customer.spend_12m] for customer in customers if customer.spend_12m in share}
+    return {customer.id: share[customer.spend_12m] for customer in buying if customer.spend_12m in share}

@@ -13,6 +13,7 @@ from hub.conversations.analysis import to_analysis
 from hub.conversations.models import Conversation, Message
 from hub.customers.relations import CONTACTS_WINDOW, Contacts, Relation, contacts, relations
 from hub.customers.spend import spend_percentiles
+from hub.database import among
 from routing.policy import Policy
 from routing.types import Facts, Metric, Status, Urgency
 
@@ -99,7 +100,7 @@ def _facts(
 
 def _message_counts(session: Session, ids: Sequence[int]) -> dict[int, int]:
     counted = select(Message.conversation_id, func.count()).where(
-        Message.conversation_id.in_(ids), Message.direction != "activity", Message.private.is_(False)
+        among(Message.conversation_id, ids), Message.direction != "activity", Message.private.is_(False)
     )
     rows = session.execute(counted.group_by(Message.conversation_id))
     return {row[0]: row[1] for row in rows}

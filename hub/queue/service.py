@@ -2,35 +2,58 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 from datetime import datetime
 
 from sqlalchemy import ColumnElement, Select, func, insert, select
-from sqlalchemy.orm import Session, joinedload
+from sqlalchemy.orm import Session, joinedload, selectinload
+from sqlalchemy.orm.attributes import flag_modified
 
 from hub.assignment.lanes import set_lanes
 from hub.automations.keeping import look_again
 from hub.automations.timing import set_timers
+from hub.channels.models import Channel
 from hub.clock import utcnow
 from hub.conversations.models import Conversation, Message, Promise
 from hub.conversations.promises import NOTHING, follow
 from hub.conversations.state import state_of
 from hub.customers.models import Customer
-from hub.database import nudge
+from hub.database import among, nudge
 from hub.policies.service import ActivePolicy, active_policy
 from hub.queue.facts import facts_of
 from hub.queue.handling import handling_times
 from hub.queue.models import Decision
 from hub.runtime import Hub
 from routing import explanations
+from routing.conditions import Known
 from routing.priority import prioritise
 from routing.promises import owed
-from routing.targets import promised
+from routing.targets import known_of, promised
 from routing.types import METRICS, Facts
 
 # SQLite has one writer, who should not keep the others waiting for long.
 REPLACE_BATCH = 200
 MOVED_BATCH = 100
+# What placing sets. Of many all of it is written, changed or not: so the statement is the same for each, and
+# is sent once, and not once for every kind of change.
+_PLACE = (
+    "updated_at",
+    "policy_version_id",
+    "placed_for",
+    "weight",
+    "reasons",
+    "work_seconds",
+    "reply_by",
+    "gave_way_at",
+    "gave_way_to",
+    "needs_rule",
+    "lane",
+    "relaxed_lane",
+    "relax_at",
+    "load",
+    "known_by_id",
+    "held_until",
+)
 # Whoever hands out waits while so many are placed.
 ON_SIGHT = 64
 
@@ -44,21 +67,21 @@ def place(
     """
     policy = active.policy
     metrics = {metric for rule in policy.policies for metric in METRICS if rule.targets(metric)}
+    found = {conversation.id: owed(state_of(conversation)) for conversation in conversations}
     owing = [
         conversation
         for conversation in conversations
-        if any(each.metric in metrics for each in owed(state_of(conversation)))
+        if any(each.metric in metrics for each in found[conversation.id])
     ]
     facts_by_id = facts_of(session, owing, policy, now)
     times = handling_times(session, policy)
     rows = _promises(session, conversations)
-    placed: list[tuple[Conversation, Facts]] = []
+    placed: list[tuple[Conversation, Facts, Known]] = []
     decided: list[dict[str, object]] = []
     for conversation in conversations:
         conversation.updated_at = now
         conversation.policy_version_id = active.version_id
-        live = bool(owed(state_of(conversation)))
-        conversation.placed_for = conversation.customer.changed_at if live else None
+        conversation.placed_for = conversation.customer.changed_at if found[conversation.id] else None
         mine = rows.get(conversation.id, ())
         if conversation.id not in facts_by_id:
             follow(session, conversation, mine, NOTHING, active.policy, now)
@@ -66,14 +89,15 @@ def place(
             continue
         facts = facts_by_id[conversation.id]
         before = _outcome(conversation)
-        terms = promised(facts, active.policy)
+        known = known_of(facts, policy)
+        terms = promised(facts, policy, known)
         serve = follow(session, conversation, mine, terms, active.policy, now)
         promise = conversation.promise
         if promise is None:
             leave_queue(conversation)
             continue
         priority = prioritise(facts, conversation.waiting_since or now, active.policy, terms, times)
-        placed.append((conversation, facts))
+        placed.append((conversation, facts, known))
         conversation.weight = priority.weight
         conversation.reasons = [{"factor": reason.factor, "text": reason.text} for reason in priority.reasons]
         if _outcome(conversation) != before:
@@ -93,6 +117,10 @@ def place(
             conversation.reply_by = None
     set_lanes(session, placed, active, now)
     set_timers(session, conversations, active.policy, now)
+    if len(placed) > 1:
+        for conversation, *_ in placed:
+            for name in _PLACE:
+                flag_modified(conversation, name)
     session.flush()
     if decided:
         session.execute(insert(Decision), decided)
@@ -166,7 +194,7 @@ def place_on_sight(session: Session, active: ActivePolicy, now: datetime) -> int
 
 def is_changing(session: Session, version_id: int) -> bool:
     """Whether something that is owed was placed by another version of the policy than this."""
-    return bool(_other_versions(session, version_id))
+    return next(_other_versions(session, version_id), version_id) != version_id
 
 
 def _stale(session: Session, version_id: int, limit: int) -> list[Conversation]:
@@ -174,21 +202,22 @@ def _stale(session: Session, version_id: int, limit: int) -> list[Conversation]:
     found: list[Conversation] = []
     for other in _other_versions(session, version_id):
         for which in (Conversation.reply_by.is_not(None), Conversation.reply_by.is_(None)):
-            room = limit - len(found)
-            if room:
-                found += session.scalars(stale_places(other).where(which).limit(room))
+            found += session.scalars(stale_places(other).where(which).limit(limit - len(found)))
+            if len(found) == limit:
+                return found
     return found
 
 
-def _other_versions(session: Session, version_id: int) -> list[int | None]:
+def _other_versions(session: Session, version_id: int) -> Iterator[int | None]:
     """The versions of the policy by which something is placed that is not placed by this one.
 
-    A loose index scan: as many looks as there are versions in use.
+    A loose index scan: as many looks as there are versions in use, or as are wanted.
     """
     ends = {session.scalar(LOWEST), session.scalar(HIGHEST)}
     if not ends - {version_id, None}:
-        return []
-    found: list[int | None] = [None] if 0 in ends else []
+        return
+    if 0 in ends:
+        yield None
     last: int | None = 0
     while last is not None:
         last = session.scalar(
@@ -197,8 +226,7 @@ def _other_versions(session: Session, version_id: int) -> list[int | None]:
             )
         )
         if last not in (None, version_id):
-            found.append(last)
-    return found
+            yield last
 
 
 def stale_places(version_id: int | None) -> Select[Conversation]:
@@ -224,11 +252,7 @@ def _placed(which: ColumnElement[bool]) -> Select[Conversation]:
     return (
         select(Conversation)
         .where(Conversation.placed_for.is_not(None), which)
-        .options(
-            *FOR_PLACING,
-            # The words are a fact; all else of a message is left where it is.
-            joinedload(Conversation.newest_message).load_only(Message.body),
-        )
+        .options(*_FOR_PLACING_MANY)
         .with_for_update(of=Conversation, skip_locked=True)
     )
 
@@ -239,12 +263,25 @@ FOR_PLACING = (
     joinedload(Conversation.channel),
     joinedload(Conversation.newest_message).joinedload(Message.analysis),
 )
+# The same of many: only what is a fact, and the channel, which most of them share, once.
+_FOR_PLACING_MANY = (
+    joinedload(Conversation.customer).load_only(
+        Customer.external_id,
+        Customer.name,
+        Customer.tier,
+        Customer.language,
+        Customer.followers,
+        Customer.spend_12m,
+        Customer.changed_at,
+    ),
+    selectinload(Conversation.channel).load_only(Channel.name, Channel.kind),
+    joinedload(Conversation.newest_message).load_only(Message.body).joinedload(Message.analysis),
+)
 
 
 def _outcome(conversation: Conversation) -> tuple[object, ...]:
     """What a decision came to: the next one is kept only where it differs."""
-    reasons = [(each["factor"], each["text"]) for each in conversation.reasons or ()]
-    promise = conversation.promise
+    reasons, promise = conversation.reasons or [], conversation.promise
     if promise is None:
         return (reasons,)
     return promise.id, promise.metric, promise.policy, promise.target_seconds, promise.due_at, reasons
@@ -254,7 +291,7 @@ def _promises(session: Session, conversations: Collection[Conversation]) -> dict
     found: dict[int, list[Promise]] = {}
     ids = [conversation.id for conversation in conversations]
     for promise in session.scalars(
-        select(Promise).where(Promise.conversation_id.in_(ids)).order_by(Promise.id)
+        select(Promise).where(among(Promise.conversation_id, ids)).order_by(Promise.id)
     ):
         found.setdefault(promise.conversation_id, []).append(promise)
     return found

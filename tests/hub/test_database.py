@@ -16,7 +16,7 @@ from sqlalchemy.orm import Session
 from hub.channels.models import Channel
 from hub.conversations.models import Conversation
 from hub.customers.models import Customer
-from hub.database import Database, EncryptedJson, Locked, json_items, nudge
+from hub.database import Database, EncryptedJson, Locked, among, json_items, nudge
 from tests.factories import NOW
 
 
@@ -30,6 +30,15 @@ def add(session: Session, name: str = "Ann", **fields: object) -> Customer:
 def names(database: Database) -> list[str]:
     with database.reading() as session:
         return list(session.scalars(select(Customer.name).order_by(Customer.id)))
+
+
+@pytest.mark.parametrize("which", [[], [0], [1, 2], [2, 4, 4, 10**6]])
+def test_among_ids(database: Database, which: list[int]) -> None:
+    with database.session() as session:
+        ids = [add(session, f"{n}").id for n in range(5)]
+        asked = [ids[n] if n < 5 else n for n in which]
+        found = session.scalars(select(Customer.id).where(among(Customer.id, asked)))
+        assert set(found) == set(asked) & set(ids)
 
 
 def test_a_block_is_a_transaction(database: Database) -> None:

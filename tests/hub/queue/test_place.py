@@ -6,6 +6,7 @@ from datetime import timedelta
 
 import pytest
 from sqlalchemy import select, update
+from sqlalchemy.event import listen
 from sqlalchemy.orm import Session
 
 from hub.conversations.models import Conversation, Promise
@@ -163,6 +164,23 @@ def test_a_promise_that_becomes_later_is_not_broken_any_more(hub: Hub, clock: Cl
     replace_stale(hub)
     with hub.database.reading() as session:
         assert session.scalars(select(Promise.breached_at)).one() is None
+
+
+def test_those_of_whom_different_things_change_are_written_together(hub: Hub) -> None:
+    with hub.database.session() as session:
+        chirp = channel(session)
+        for number in range(8):
+            name, tier = f"writer {number}", "gold" if number % 2 else None
+            customer(session, name, Identity("handle", name, "chirp"), tier=tier)
+            receive_one(session, chirp, inbound(author=name))
+        activate(session, DEFAULT_POLICY.replace("gold: 4", "gold: 5"), NOW)
+    written: list[str] = []
+    listen(hub.database.engine, "before_cursor_execute", lambda *args: written.append(args[2]))
+    assert replace_stale(hub) == 8
+    assert len([each for each in written if each.startswith("UPDATE conversations")]) == 1
+    with hub.database.reading() as session:
+        weights = session.scalars(select(Conversation.weight).order_by(Conversation.id)).all()
+        assert weights == [1.0, 5.0] * 4
 
 
 def test_placing_twice_changes_nothing(session: Session) -> None:
