@@ -13,6 +13,9 @@ Path = tuple[str | int, ...]
 
 _TAG = "tag:yaml.org,2002:"
 MOST_CHARACTERS = 500_000
+_TAGGED = re.compile(r"!(?!!)")
+# A line whose value begins with what YAML reads by itself, as conditions may.
+_SIGN = re.compile(r"[\s-]*(?:[\w ]+:\s+)?(?=([!\"]))(.*?)\s*(?: #.*)?$")
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +93,9 @@ def read_yaml(text: str) -> Document:
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         line, column = (mark.line + 1, mark.column + 1) if mark else (1, 1)
-        document.problems.append(Problem(line, column, "", f"not YAML: {error.problem or error.context}"))
+        signs = _SIGN.match("".join(text.splitlines()[line - 1 : line]))
+        why = _in_quotes(signs[1], signs[2]) if signs else error.problem or error.context
+        document.problems.append(Problem(line, column, "", f"not YAML: {why}"))
     except yaml.reader.ReaderError as error:
         line = text.count("\n", 0, error.position) + 1
         document.problems.append(Problem(line, 1, "", f"not YAML: {error.reason}"))
@@ -109,6 +114,12 @@ def _build(node: yaml.Node, path: Path, document: Document, seen: set[int]) -> A
         return _build_mapping(node, path, document, seen)
     if isinstance(node, yaml.SequenceNode):
         return [_build(item, (*path, i), document, seen) for i, item in enumerate(node.value)]
+    mark = node.start_mark
+    if mark.buffer is not None and _TAGGED.match(mark.buffer, mark.pointer):
+        # YAML takes the sign for its own, and some of what is meant with it.
+        written = mark.buffer[mark.pointer : node.end_mark.pointer].strip()
+        document.problems.append(document.problem(path, _in_quotes("!", written)))
+        return written
     try:
         return _SCALARS[node.tag.removeprefix(_TAG)](node.value)
     except (KeyError, ValueError):
@@ -133,6 +144,10 @@ def _build_mapping(node: yaml.MappingNode, path: Path, document: Document, seen:
         document.places[here] = line, column
         mapping[key] = _build(value_node, here, document, seen)
     return mapping
+
+
+def _in_quotes(sign: str, written: str) -> str:
+    return f"what begins with {sign} stands in single quotes: '{written}'"
 
 
 def _place(node: yaml.Node) -> tuple[int, int]:
