@@ -217,9 +217,13 @@ class Policy(_Part):
         return self._calendars[name]
 
     def calendar_of(self, rule_name: str, metric: Metric = "first_reply_time") -> Calendar:
-        """What a rule counts a metric in; always open for a rule that is no longer in the policy."""
+        """What a rule counts a metric in; always open for a rule that is not in the policy."""
+        return self._calendars[self.calendar_name_of(rule_name, metric)]
+
+    def calendar_name_of(self, rule_name: str, metric: Metric) -> str:
+        """The name of that calendar."""
         rule = self._rules.get(rule_name)
-        return self._calendars[rule.calendar_name(metric) if rule else ALWAYS]
+        return rule.calendar_name(metric) if rule else ALWAYS
 
     def weighs(self, fact: str) -> bool:
         """Whether a weight depends on this fact of a customer."""

@@ -13,7 +13,6 @@ from hub.conversations.promises import close
 from hub.conversations.reaching import follow_customer
 from hub.conversations.state import become, history_of, state_of, store_state
 from hub.errors import Conflict
-from hub.policies.service import active_policy
 from routing import clocks
 from routing.clocks import NotAllowed
 from routing.promises import REPLIES
@@ -100,7 +99,7 @@ def reply_failed(session: Session, conversation: Conversation, message: Message,
     other = _other_reply(session, message) if promise is not None else None
     if promise is not None and other is not None:
         # What was written after it did arrive, or still may.
-        _settle(session, promise, now, reply=other)
+        _settle(promise, now, reply=other)
         return
     become(conversation, "open", now)
     conversation.snoozed_until = None
@@ -216,10 +215,10 @@ def _settle_reply(
 ) -> None:
     promise = _owed_reply(session, conversation)
     if promise is not None:
-        _settle(session, promise, now, reply=reply)
+        _settle(promise, now, reply=reply)
     conversation.promise = None
 
 
-def _settle(session: Session, promise: Promise, now: datetime, *, reply: Message | None = None) -> None:
-    close(promise, active_policy(session).policy, now, met_at=reply.sent_at if reply else None)
+def _settle(promise: Promise, now: datetime, *, reply: Message | None = None) -> None:
+    close(promise, now, met_at=reply.sent_at if reply else None)
     promise.reply_id = reply.id if reply else None

@@ -209,7 +209,7 @@ class Promise(Base):
     Open while neither `met_at` nor `cancelled_at` is set. `breached_at` is `due_at` once that passed
     unanswered, and stays: a late answer sets `met_at` too. `cancelled_at` is when the wait ended without an
     answer. `reply_id` is the message that answered, where a reply was owed. `late_by_seconds` counts time of
-    the promise's calendar.
+    the promise's calendar: that of the rule named `policy` in the version that placed it last.
 
     `paused_at`: its clock stands still since then, and `due_at` is when it would be due had it gone on.
     Coming events: `asks_at`, when an update puts its conversation into the queue; `warn_at`, when the next
@@ -238,6 +238,7 @@ class Promise(Base):
     conversation_id: Mapped[int] = mapped_column(ForeignKey("conversations.id", ondelete="CASCADE"))
     metric: Mapped[str] = mapped_column(String(20))
     policy: Mapped[str] = mapped_column(String(200))
+    policy_version_id: Mapped[int | None]
     tier: Mapped[str | None] = mapped_column(String(50))
     started_at: Mapped[datetime] = mapped_column(UtcDateTime)
     target_seconds: Mapped[int]

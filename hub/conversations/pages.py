@@ -142,7 +142,7 @@ def conversation_page(
         known_tags=[each.name for each in list_tags(session)],
         moods=SENTIMENTS,
         intents=INTENTS,
-        clocks=clock_views(session, thread.promises, now),
+        clocks=clock_views(thread.promises, now),
         times=time_view(conversation, now),
         assignment=assignment_view(session, conversation, user, history(session, conversation_id)),
         profile=profile,

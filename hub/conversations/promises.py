@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import cast
 
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import Session, object_session
 
 from hub.conversations.models import Conversation, Promise
 from hub.conversations.state import history_of, state_of
+from hub.policies.service import policy_of
+from routing.calendars import Calendar
 from routing.clocks import ConversationState
 from routing.policy import Policy
 from routing.promises import (
@@ -43,9 +46,19 @@ def warnings_of(promise: Promise, policy: Policy) -> list[tuple[datetime, Warnin
         promise.warned or (),
         promise.started_at,
         timedelta(seconds=promise.target_seconds),
-        policy.calendar_of(promise.policy, metric),
+        calendar_of(promise),
         _stood(promise),
         policy.calendar,
+    )
+
+
+def calendar_of(promise: Promise) -> Calendar:
+    """What a stored promise counts in, by the version of the policy that placed it, whatever rules now."""
+    session = object_session(promise)
+    if session is None:
+        raise LookupError("a promise that is in no session counts in no calendar")
+    return policy_of(session, promise.policy_version_id).calendar_of(
+        promise.policy, cast("Metric", promise.metric)
     )
 
 
@@ -55,29 +68,42 @@ def _stood(promise: Promise) -> tuple[Pause, ...]:
     return pauses(metric, promise.started_at, history)
 
 
-def standing(promise: Promise, policy: Policy, now: datetime) -> Settlement:
+def standing(promise: Promise, now: datetime) -> Settlement:
     """How a promise stands at `now`, or stood when it ended: what badge, warning and report say of it."""
-    metric = cast("Metric", promise.metric)
+    settled = _settled(promise, now)
+    if promise.is_open or promise.breached_at is None:
+        return settled
+    # How late it was in the end is what was stored then.
+    late_by = promise.late_by_seconds or 0
+    return replace(
+        settled,
+        outcome="breached",
+        breached_at=promise.breached_at,
+        late_by_seconds=late_by,
+        used=1 + late_by / promise.target_seconds,
+    )
+
+
+def _settled(promise: Promise, now: datetime) -> Settlement:
     return settle(
         promise.due_at,
         promise.target_seconds,
-        policy.calendar_of(promise.policy, metric),
+        calendar_of(promise),
         now=promise.cancelled_at or now,
         met_at=promise.met_at,
         stood=_stood(promise),
     )
 
 
-def is_running(promise: Promise, policy: Policy, now: datetime) -> bool:
+def is_running(promise: Promise, now: datetime) -> bool:
     """Whether its time is passing now."""
-    calendar = policy.calendar_of(promise.policy, cast("Metric", promise.metric))
-    return promise.is_open and promise.paused_at is None and calendar.is_open(now)
+    return promise.is_open and promise.paused_at is None and calendar_of(promise).is_open(now)
 
 
-def close(promise: Promise, policy: Policy, now: datetime, met_at: datetime | None = None) -> None:
+def close(promise: Promise, now: datetime, met_at: datetime | None = None) -> None:
     """End a promise: met, or else cancelled now."""
     promise.met_at, promise.cancelled_at = met_at, None if met_at else now
-    settled = standing(promise, policy, now)
+    settled = _settled(promise, now)
     promise.breached_at = settled.breached_at
     promise.late_by_seconds = settled.late_by_seconds if settled.breached_at else None
     promise.end()
@@ -93,8 +119,9 @@ def follow(
 ) -> bool:
     """Have the promises of a conversation be what its state and the policy say, and the one that governs.
 
-    `rows` are all that it has. Gives whether it has a place in the queue. The clocks keep what has elapsed:
-    each counts from when it began, whatever changes later.
+    `rows` are all that it has, and its `policy_version_id` is that of the policy. Gives whether it has a
+    place in the queue. The clocks keep what has elapsed: each counts from when it began, whatever changes
+    later.
     """
     state = state_of(conversation)
     standings: dict[Promise, Standing] = {}
@@ -105,10 +132,11 @@ def follow(
         if wanted is None or term is None:
             for row in mine:
                 if row.is_open:
-                    _drop(session, conversation, row, state, policy, now)
+                    _drop(session, conversation, row, state, now)
             continue
-        row = _row_for(session, conversation, wanted, mine, policy, now)
+        row = _row_for(session, conversation, wanted, mine, now)
         row.policy, row.tier = terms.policy, conversation.customer.tier
+        row.policy_version_id = conversation.policy_version_id
         standings[row] = _fill(row, wanted, term, state, now)
         row.warn_at = next((at for at, _ in warnings_of(row, policy)), None) if policy.warnings else None
     chosen = governing(standings.values(), state.status, now)
@@ -125,7 +153,6 @@ def _row_for(
     conversation: Conversation,
     wanted: Owed,
     rows: Sequence[Promise],
-    policy: Policy,
     now: datetime,
 ) -> Promise:
     """The one open promise of its kind."""
@@ -138,7 +165,7 @@ def _row_for(
         updated = wanted.metric == "periodic_update_time" and running is not same
         if updated and running is not None and wanted.started_at > running.started_at:
             # A later reply was the update.
-            close(running, policy, now, met_at=wanted.started_at)
+            close(running, now, met_at=wanted.started_at)
             running = None
     if same is None:
         # The same wait, which may turn out to have begun earlier, or after a first reply we had not seen.
@@ -159,14 +186,13 @@ def _drop(
     conversation: Conversation,
     row: Promise,
     state: ConversationState,
-    policy: Policy,
     now: datetime,
 ) -> None:
     """Nothing is owed of this kind any more."""
     if row.metric == "resolution_time" and state.status in ENDED:
-        close(row, policy, now, met_at=state.history[-1].at if state.history else now)
+        close(row, now, met_at=state.history[-1].at if state.history else now)
     elif state.status in ENDED or row.breached_at is not None:
-        close(row, policy, now)
+        close(row, now)
     else:
         # The policy promises it no more, or the customer took back what they had asked.
         session.delete(row)

@@ -6,8 +6,6 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy.orm import Session
-
 from hub.conversations.attachments import is_safe_image
 from hub.conversations.formatted import asks_elsewhere
 from hub.conversations.models import AnalysisRow, Attachment, Conversation, Message, Promise
@@ -16,7 +14,6 @@ from hub.conversations.queries import Thread
 from hub.conversations.quoting import split_quoted
 from hub.conversations.state import history_of
 from hub.learning.models import Correction
-from hub.policies.service import active_policy
 from routing.calendars import Calendar
 from routing.promises import ENDED, measure
 
@@ -73,13 +70,12 @@ def _view(
     }
 
 
-def clock_views(session: Session, promises: Sequence[Promise], now: datetime) -> list[dict[str, Any]]:
+def clock_views(promises: Sequence[Promise], now: datetime) -> list[dict[str, Any]]:
     """What was promised, and what it took so far, in seconds of each promise's calendar."""
-    policy = active_policy(session).policy
     found = []
     for promise in promises:
         if promise.cancelled_at is None:
-            settled = standing(promise, policy, now)
+            settled = standing(promise, now)
             found.append(
                 {
                     "metric": promise.metric,

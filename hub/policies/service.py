@@ -138,7 +138,32 @@ def version_before(session: Session) -> PolicyVersion | None:
 def active_policy(session: Session) -> ActivePolicy:
     """The policy that rules."""
     version = active_version(session)
-    return ActivePolicy(version.id, _parsed(version.source))
+    policy = _parsed(version.source)
+    _known(session)[version.id] = policy
+    return ActivePolicy(version.id, policy)
+
+
+def policy_of(session: Session, version_id: int | None) -> Policy:
+    """The policy of a version, looked for once in a session; the one that rules, where nobody knows which.
+
+    So it is of what was placed before that was kept, and of a text that can be read no more.
+    """
+    if version_id is None:
+        return active_policy(session).policy
+    known = _known(session)
+    if version_id not in known:
+        version = session.get(PolicyVersion, version_id)
+        try:
+            policy = _parsed(version.source) if version is not None else None
+        except PolicyError:
+            policy = None
+        known[version_id] = policy or active_policy(session).policy
+    return known[version_id]
+
+
+def _known(session: Session) -> dict[int, Policy]:
+    known: dict[int, Policy] = session.info.setdefault("policies", {})
+    return known
 
 
 def active_version(session: Session) -> PolicyVersion:
@@ -184,6 +209,6 @@ def _file_text(settings: Settings) -> str | None:
     return default.read_text(encoding="utf-8") if default.exists() else None
 
 
-@lru_cache(maxsize=8)
+@lru_cache(maxsize=64)
 def _parsed(text: str) -> Policy:
     return read_policy(text)

@@ -17,9 +17,7 @@ from hub.customers.models import Customer
 from hub.customers.spend import spend_percentiles
 from hub.errors import NotFound
 from hub.paging import Page, after, page
-from hub.policies.service import active_policy
 from hub.queue.models import Decision, PlanSummary
-from routing.policy import Policy
 
 PREVIEW = 200
 LAST_DECISIONS = 200
@@ -106,14 +104,13 @@ SHOWN = (
 
 def queue_rows(session: Session, conversations: Sequence[Conversation], now: datetime) -> list[QueueRow]:
     """Rows of those among `conversations` that are owed an answer."""
-    policy = active_policy(session).policy
     owed = [conversation for conversation in conversations if conversation.promise is not None]
     percentiles = spend_percentiles(session, {conversation.customer for conversation in owed})
     unanswered = _unanswered(session, owed)
     return [
         QueueRow(
             conversation,
-            promise_view(conversation.promise, policy, now),
+            promise_view(conversation.promise, now),
             percentiles.get(conversation.customer_id),
             # Of what was deleted the wait is left; where nobody waits, an update is owed.
             unanswered.get(conversation.id, 0 if conversation.waiting_since is None else 1),
@@ -123,9 +120,9 @@ def queue_rows(session: Session, conversations: Sequence[Conversation], now: dat
     ]
 
 
-def promise_view(promise: Promise, policy: Policy, now: datetime) -> PromiseView:
+def promise_view(promise: Promise, now: datetime) -> PromiseView:
     """How a promise stands now."""
-    settled = standing(promise, policy, now)
+    settled = standing(promise, now)
     return PromiseView(
         promise.metric,
         promise.policy,
@@ -133,7 +130,7 @@ def promise_view(promise: Promise, policy: Policy, now: datetime) -> PromiseView
         promise.target_seconds,
         promise.due_at,
         settled.used * promise.target_seconds,
-        is_running(promise, policy, now),
+        is_running(promise, now),
     )
 
 

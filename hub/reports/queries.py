@@ -138,8 +138,8 @@ def response_times(session: Session, range_: Range, now: datetime) -> ResponseTi
         over_time=list(zip(period.starts, over_time, strict=True)),
         by_tier=sorted(tiers.items(), key=lambda row: rank_of_tier(row[0], policy)),
         by_channel=[(channel, channels[id_]) for id_, channel in known.items() if id_ in channels],
-        at_risk=_at_risk(session, policy, now),
-        breaches=_breaches(session, period, policy, now),
+        at_risk=_at_risk(session, now),
+        breaches=_breaches(session, period, now),
     )
 
 
@@ -207,7 +207,7 @@ def _replies(session: Session, period: Period) -> int:
     return session.scalar(sent) or 0
 
 
-def _at_risk(session: Session, policy: Policy, now: datetime) -> list[AtRisk]:
+def _at_risk(session: Session, now: datetime) -> list[AtRisk]:
     rows = session.execute(
         select(Conversation, Promise)
         # By its conversation, so that the promises due next are walked and not all that wait.
@@ -224,10 +224,10 @@ def _at_risk(session: Session, policy: Policy, now: datetime) -> list[AtRisk]:
         .order_by(Promise.due_at, Promise.id)
         .limit(SHOWN)
     )
-    return [AtRisk(conversation, promise_view(promise, policy, now)) for conversation, promise in rows]
+    return [AtRisk(conversation, promise_view(promise, now)) for conversation, promise in rows]
 
 
-def _breaches(session: Session, period: Period, policy: Policy, now: datetime) -> list[Breach]:
+def _breaches(session: Session, period: Period, now: datetime) -> list[Breach]:
     rows = session.execute(
         select(Conversation, Promise)
         .join(Promise, Promise.conversation_id == Conversation.id)
@@ -241,17 +241,11 @@ def _breaches(session: Session, period: Period, policy: Policy, now: datetime) -
             conversation,
             promise.metric,
             promise.due_at,
-            _late_by(promise, policy, now),
+            standing(promise, now).late_by_seconds,
             promise.met_at is not None,
         )
         for conversation, promise in rows
     ]
-
-
-def _late_by(promise: Promise, policy: Policy, now: datetime) -> int:
-    if promise.late_by_seconds is not None:
-        return promise.late_by_seconds
-    return standing(promise, policy, now).late_by_seconds
 
 
 def rank_of_tier(tier: str | None, policy: Policy) -> tuple[int, str]:

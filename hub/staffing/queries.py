@@ -12,8 +12,10 @@ from sqlalchemy.orm import Session
 
 from hub.conversations.models import Conversation, Promise
 from hub.database import hour_of
+from hub.policies.service import policy_of
 from hub.queue.handling import REPLIES
 from hub.staffing.models import Foresight
+from routing.calendars import Calendar
 from routing.forecast import HOUR
 from routing.policy import Policy
 from routing.staffing import Case, Outlook, Queued
@@ -119,10 +121,11 @@ def hourly_counts(session: Session, now: datetime) -> tuple[datetime, list[int]]
 
 
 def past_cases(session: Session, policy: Policy) -> list[Case]:
-    """The newest conversations that began to wait, as they were promised and weighed."""
+    """The newest conversations that began to wait, as they were promised and weighed then."""
     rows = session.execute(
         select(
             Promise.target_seconds,
+            Promise.policy_version_id,
             Promise.policy,
             Promise.metric,
             func.coalesce(Conversation.weight, 1.0),
@@ -141,13 +144,19 @@ def past_cases(session: Session, policy: Policy) -> list[Case]:
             work_seconds,
             weight,
             timedelta(seconds=target_seconds),
-            policy.calendar_of(rule, cast("Metric", metric)),
+            _calendar_now(policy_of(session, version_id), rule, cast("Metric", metric), policy),
         )
-        for target_seconds, rule, metric, weight, work_seconds in rows
+        for target_seconds, version_id, rule, metric, weight, work_seconds in rows
     ]
 
 
-def queued(session: Session, policy: Policy, limit: int) -> list[Queued]:
+def _calendar_now(then: Policy, rule: str, metric: Metric, policy: Policy) -> Calendar:
+    """What a rule of then counted in, with the hours that it has by now, where it still is in the policy."""
+    name = then.calendar_name_of(rule, metric)
+    return policy.calendar(name) if name in policy.calendars else then.calendar_of(rule, metric)
+
+
+def queued(session: Session, limit: int) -> list[Queued]:
     """Those who wait for an agent, the first of the queue first, each with the calendar of their promise."""
     rows: Iterable[Any] = session.execute(
         select(
@@ -158,6 +167,7 @@ def queued(session: Session, policy: Policy, limit: int) -> list[Queued]:
             Conversation.work_seconds,
             Conversation.gave_way_at,
             Conversation.gave_way_to,
+            Promise.policy_version_id,
             Promise.policy,
             Promise.metric,
         )
@@ -167,6 +177,6 @@ def queued(session: Session, policy: Policy, limit: int) -> list[Queued]:
         .limit(limit)
     )
     return [
-        Queued(Waiting(*waiting), policy.calendar_of(rule, cast("Metric", metric)))
-        for *waiting, rule, metric in rows
+        Queued(Waiting(*waiting), policy_of(session, version_id).calendar_of(rule, cast("Metric", metric)))
+        for *waiting, version_id, rule, metric in rows
     ]

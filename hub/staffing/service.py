@@ -52,7 +52,7 @@ def foresee(hub: Hub) -> int:
         stale = _is_stale(row, active, now)
         since, counts = hourly_counts(session, now) if stale else (now, [])
         cases = past_cases(session, active.policy)
-        queue = queued(session, active.policy, BACKLOG if stale else HORIZON)
+        queue = queued(session, BACKLOG if stale else HORIZON)
         agents = agents_on_duty(session, now, active.policy.assignment.away_after)
         hours, warned_since = read_hours(row), row.warned_since
         before = read_outlook(row)

@@ -13,7 +13,6 @@ from hub.clock import utcnow
 from hub.conversations.promises import standing
 from hub.http import ApiUser, SessionDep
 from hub.paging import LARGEST, MAX_LIMIT
-from hub.policies.service import active_policy
 from hub.warnings.queries import list_warnings
 from hub.warnings.service import mark_read
 
@@ -69,7 +68,7 @@ def get_warnings(
     limit: Annotated[int, Query(ge=1, le=MAX_LIMIT)] = 50,
 ) -> WarningPage:
     """What you were warned of, the newest first."""
-    now, policy = utcnow(), active_policy(session).policy
+    now = utcnow()
     found = list_warnings(session, user, unread=unread, cursor=cursor, limit=limit)
     return WarningPage(
         items=[
@@ -81,7 +80,7 @@ def get_warnings(
                 step=each.step,
                 automation=each.run_id is not None,
                 due_at=each.due_at,
-                outcome=standing(each.promise, policy, now).outcome if each.promise else None,
+                outcome=standing(each.promise, now).outcome if each.promise else None,
                 created_at=each.created_at,
                 read_at=each.read_at,
                 mail=each.mail.state if each.mail else None,

@@ -168,7 +168,7 @@ def compose(
         lines.append(f"The automation “{warning.step}” wants you to know of it.")
     else:
         promise, metric = warning.promise, METRICS[warning.promise.metric]
-        settled = standing(promise, policy, now)
+        settled = standing(promise, now)
         left = (promise.due_at - now).total_seconds()
         zone = ZoneInfo(user.time_zone or policy.time_zone)
         due = f"{promise.due_at.astimezone(zone):%A, %d %B %Y, %H:%M} ({zone.key})"

@@ -15,7 +15,6 @@ from hub.errors import NotFound
 from hub.http import HubDep, PageUser, RowId, SessionDep
 from hub.pages import go, page, toast
 from hub.paging import MAX_LIMIT
-from hub.policies.service import active_policy
 from hub.warnings.mailing import smtp_config
 from hub.warnings.models import PromiseWarning
 from hub.warnings.queries import list_warnings
@@ -33,7 +32,7 @@ def warnings_page(
     cursor: str | None = None,
     limit: Annotated[int, Query(ge=1, le=MAX_LIMIT)] = 50,
 ) -> Response:
-    now, policy = utcnow(), active_policy(session).policy
+    now = utcnow()
     found = list_warnings(session, user, cursor=cursor, limit=limit)
 
     def view(row: PromiseWarning) -> dict[str, Any]:
@@ -49,7 +48,7 @@ def warnings_page(
         }
 
     def of_promise(promise: Promise) -> dict[str, Any]:
-        settled = standing(promise, policy, now)
+        settled = standing(promise, now)
         return {
             "metric": promise.metric,
             "due_at": promise.due_at,

@@ -18,7 +18,6 @@ from hub.policies.service import activate
 from hub.queue.queries import promise_view
 from hub.queue.sweep import _mark_breached
 from hub.reports.queries import percentile, response_times
-from routing.policy import read_policy
 from tests.factories import NOW, channel, inbound, receive_one, user
 
 MINUTE, HOUR, DAY = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
@@ -195,12 +194,11 @@ def test_the_report_and_the_badge_agree(session: Session, desk: Desk) -> None:
     """One definition: what the badge shows as over is what the report counts as broken."""
     conversations = [desk.ask(minutes * MINUTE) for minutes in (59, 60, 61, 600)]
     desk.sweep()
-    policy = read_policy(POLICY)
     over = []
     for conversation in conversations:
         assert conversation.promise is not None
         session.refresh(conversation.promise)
-        view = promise_view(conversation.promise, policy, NOW)
+        view = promise_view(conversation.promise, NOW)
         if view.used_seconds > view.target_seconds:
             over.append(conversation.id)
     found = response_times(session, "7d", NOW)
