@@ -46,12 +46,7 @@ def page(
         request,
         template,
         brand=hub.settings.brand,
-        me={
-            "name": user.name,
-            "email": user.email,
-            "role": user.role,
-            "presence": "away" if user.away else "online",
-        },
+        me=view_of_me(user),
         nav=nav,
         notices=_notices(session, user),
         badges={
@@ -64,6 +59,16 @@ def page(
         now=now,
         **context,
     )
+
+
+def view_of_me(user: User) -> dict[str, str]:
+    """Who is signed in, as base.html shows them."""
+    return {
+        "name": user.name,
+        "email": user.email,
+        "role": user.role,
+        "presence": "away" if user.away else "online",
+    }
 
 
 def _notices(session: Session, user: User) -> list[dict[str, str]]:

@@ -79,8 +79,8 @@ class Assignment(_Part):
     offer_again_after: Duration = timedelta(minutes=10)
     """Who declined a conversation, or let it pass, is not given it again before."""
     away_after_offers: Annotated[int, Field(ge=0, le=100)] = 3
-    """An agent who lets so many offers in a row pass is set away, until they do something here or ask
-    for the next; 0: never."""
+    """An agent who lets offers pass so many times in a row is set away, until they do something here or
+    ask for the next; 0: never. Offers that lie with them at the same time count as one."""
     away_after: Duration = timedelta(minutes=5)
     """An agent without a sign of life for this long is away."""
     release_after: Duration = timedelta(minutes=15)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import datetime
 
-from sqlalchemy import and_, func, or_, select
+from sqlalchemy import and_, or_, select
 from sqlalchemy.orm import Session
 
 from hub.accounts.models import User
@@ -16,6 +16,8 @@ from hub.conversations.service import add_activity, release
 from hub.policies.service import active_policy
 
 BATCH = 200
+# Of so many offers that lie with somebody at the same time, those before are not looked at.
+MOST_AT_ONCE = 50
 
 
 def release_absent(session: Session, now: datetime) -> int:
@@ -48,7 +50,7 @@ def release_absent(session: Session, now: datetime) -> int:
 
 
 def take_as_away(session: Session, passed: Mapping[int, Conversation], now: datetime) -> None:
-    """Set those away who let too many offers in a row pass; `passed` are the users who let some pass now,
+    """Set those away who let offers pass too often in a row; `passed` are the users who let some pass now,
     each with the last of those conversations, whose history tells of it."""
     most = active_policy(session).policy.assignment.away_after_offers
     if not most or not passed:
@@ -63,25 +65,30 @@ def take_as_away(session: Session, passed: Mapping[int, Conversation], now: date
     ).all()
     for user in users:
         if _let_pass(session, user, most):
-            because = f"let {most} offers in a row pass" if most > 1 else "let an offer pass"
+            because = f"let offers pass {most} times in a row" if most > 1 else "let an offer pass"
             go_away(session, user, True, now, because)
             told = f"{user.name} was set away: they {because}"
             add_activity(session, passed[user.id], told, None, now)
 
 
 def _let_pass(session: Session, user: User, most: int) -> bool:
-    """Whether the last `most` offers that they could answer since they came back were all let pass."""
+    """Whether they let offers pass `most` times in a row since they came back. What lay with them at the
+    same time was let pass at once: who is gone for three minutes is gone once."""
     answered = or_(Assignment.accepted_at.is_not(None), Assignment.ended.in_(REFUSALS))
-    last = (
-        select(Assignment.ended, Assignment.accepted_at)
+    newest_first = session.execute(
+        select(Assignment.ended, Assignment.accepted_at, Assignment.assigned_at, Assignment.ended_at)
         .where(
             Assignment.user_id == user.id,
             answered,
             Assignment.assigned_at >= (user.back_at or user.created_at),
         )
         .order_by(Assignment.id.desc())
-        .limit(most)
-        .subquery()
+        .limit(most * MOST_AT_ONCE)
     )
-    passed = select(func.count()).where(last.c.ended == "not_accepted", last.c.accepted_at.is_(None))
-    return session.scalar(passed) == most
+    times, before = 0, None
+    for row in newest_first:
+        if row.ended != "not_accepted" or row.accepted_at is not None:
+            break
+        if before is None or row.ended_at <= before:
+            times, before = times + 1, row.assigned_at
+    return times >= most

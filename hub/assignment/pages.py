@@ -18,7 +18,7 @@ from hub.conversations.models import Conversation
 from hub.conversations.service import get_conversation
 from hub.errors import Invalid
 from hub.http import PageUser, RowId, SessionDep
-from hub.pages import back, go, page, toast
+from hub.pages import back, go, page, toast, view_of_me
 from hub.policies.service import active_policy
 from hub.web.render import render
 from routing.assignment_rules import HIGHEST_LEVEL
@@ -57,6 +57,8 @@ def offers(session: SessionDep, user: PageUser) -> Response:
             "_offers.html",
             offers=offer_views(session, user.id, now),
             away_because=user.away_because,
+            me=view_of_me(user),
+            by_itself=True,
             now=now,
         )
     )

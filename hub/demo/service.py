@@ -17,7 +17,7 @@ from sqlalchemy.orm import Session
 from connectors.base import Batch
 from hub import log
 from hub.accounts.models import User
-from hub.accounts.service import add_user, heartbeat
+from hub.accounts.service import add_user, heartbeat, set_away
 from hub.assignment.claiming import claim_next
 from hub.channels.models import Channel
 from hub.channels.service import add_channel
@@ -156,9 +156,13 @@ def _work(email: str, rng: Random, session: Session) -> None:
     now = utcnow()
     user = session.scalars(select(User).where(User.email == email)).one()
     heartbeat(session, user.id, now)
-    if count_waiting(session) <= COMFORTABLE:
-        return
-    claimed = claim_next(session, user.id, now)
+    if user.away:
+        set_away(session, user.id, False, now)
+    # Where the policy offers what waits, that is answered first.
+    offers = Conversation.owner_id == user.id, Conversation.accept_by > now
+    claimed = session.scalar(select(Conversation.id).where(*offers).order_by(Conversation.accept_by).limit(1))
+    if claimed is None and count_waiting(session) > COMFORTABLE:
+        claimed = claim_next(session, user.id, now)
     if claimed is None:
         return
     conversation = service.get_conversation(session, claimed)

@@ -25,7 +25,7 @@ from tests.hub.automations.ruling import lines_of
 from tests.hub.conftest import Clock
 
 MINUTE = timedelta(minutes=1)
-AWAY = "let 3 offers in a row pass"
+AWAY = "let offers pass 3 times in a row"
 
 
 def rules(most: int = 3) -> str:
@@ -134,6 +134,20 @@ def test_their_other_offers_go_to_somebody_else_and_all_of_it_is_told(session: S
     assert (day.user.away_because, day.user.back_at) == (None, day.now)
 
 
+def test_what_lies_with_them_at_the_same_time_is_let_pass_at_once(session: Session, day: Day) -> None:
+    for told in ("here", "here", "away"):
+        first = day.offer()
+        day.now -= 4 * MINUTE
+        second = day.offer()
+        assert first is not None
+        assert second is not None
+        assert pass_offers(session, day.now + 3 * MINUTE) == 2
+        session.flush()
+        session.expire_all()
+        assert ("away" if day.user.away else "here") == told
+        assert second.owner_id is None
+
+
 def test_a_policy_may_leave_them_there(session: Session) -> None:
     active = rule_by(session, rules=rules(0))
     day = Day(session, active, agent(session, "Ada", teams=("social",)))
@@ -164,4 +178,7 @@ def test_they_see_it_and_come_back_by_doing_anything(
     with hub.database.reading() as session:
         me = session.scalars(select(User)).one()
         assert (me.away, me.away_because) == ((True, AWAY) if act == "look" else (False, None))
-    assert ("You were set away" in agent.get("/offers").text) is (act == "look")
+    shown = agent.get("/offers").text
+    assert ("You were set away" in shown) is (act == "look")
+    # What stands above their menu comes with it.
+    assert ("Agent · Away" in shown) is (act == "look")
