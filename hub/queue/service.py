@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator
+from dataclasses import replace
 from datetime import datetime
+from typing import cast
 
 from sqlalchemy import ColumnElement, Select, func, insert, select
 from sqlalchemy.orm import Session, joinedload, selectinload
@@ -29,7 +31,7 @@ from routing.conditions import Known
 from routing.priority import prioritise
 from routing.promises import owed
 from routing.targets import known_of, promised
-from routing.types import METRICS, Facts
+from routing.types import METRICS, Facts, Metric, Priority
 
 # SQLite has one writer, who should not keep the others waiting for long.
 REPLACE_BATCH = 200
@@ -106,7 +108,7 @@ def place(
                     "conversation_id": conversation.id,
                     "policy_version_id": active.version_id,
                     "decided_at": now,
-                    "explanation": explanations.to_text(priority),
+                    "explanation": explanations.to_text(_of(promise, priority)),
                 }
             )
         conversation.work_seconds = priority.work_seconds
@@ -277,6 +279,18 @@ _FOR_PLACING_MANY = (
     selectinload(Conversation.channel).load_only(Channel.name, Channel.kind),
     joinedload(Conversation.newest_message).load_only(Message.body).joinedload(Message.analysis),
 )
+
+
+def _of(promise: Promise, priority: Priority) -> Priority:
+    """What is worth that much, of the promise that governs: not always the one of a reply."""
+    return replace(
+        priority,
+        metric=cast("Metric", promise.metric),
+        policy=promise.policy,
+        target_seconds=promise.target_seconds,
+        due_at=promise.due_at,
+        second_due_at=promise.second_due_at,
+    )
 
 
 def _outcome(conversation: Conversation) -> tuple[object, ...]:
