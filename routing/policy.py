@@ -2,33 +2,24 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
-from datetime import date
 from decimal import Decimal
 from functools import cached_property
 from importlib.resources import files
 from typing import Annotated, Any, Literal
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from pydantic import (
-    AfterValidator,
-    BaseModel,
-    BeforeValidator,
-    Field,
-    ValidationError,
-    WithJsonSchema,
-)
+from pydantic import AfterValidator, BaseModel, Field, ValidationError
 
-from routing import assignment_rules, automation_rules, warnings
+from routing import assignment_rules, automation_rules, calendar_rules, warnings
 from routing.assignment_rules import Assignment, Capacity
 from routing.automation_rules import Automation, Template
-from routing.calendars import Calendar, HolidaySource, Interval
+from routing.calendar_rules import CalendarRules, TimeZone
+from routing.calendars import Calendar, HolidaySource
 from routing.conditions import Condition
 from routing.handling import Handling
 from routing.located_yaml import Problem, read_yaml
 from routing.plan_rules import PlanRules
-from routing.policy_fields import STRICT, Name
+from routing.policy_fields import STRICT, Currency, Name
 from routing.policy_problems import contradictions, field_problems
 from routing.promise_rules import ALWAYS, Rule
 from routing.query import parse_query
@@ -37,7 +28,6 @@ from routing.warnings import WarningStep
 from routing.weight_rules import Weights
 
 MOST_AUTOMATIONS = 200
-_INTERVAL = re.compile(r"([01]\d|2[0-3]):([0-5]\d)-(?:([01]\d|2[0-3]):([0-5]\d)|24:00)")
 
 
 class PolicyError(Exception):
@@ -48,108 +38,16 @@ class PolicyError(Exception):
         super().__init__("\n".join(f"line {p.line}: {p.field}: {p.message}" for p in problems))
 
 
-def _parse_hours(value: object) -> tuple[Interval, ...]:
-    if value == "closed":
-        return ()
-    if not isinstance(value, list | tuple) or not value:
-        raise ValueError("write closed, or a list of times such as [09:00-12:30, 13:30-18:00]")
-    return tuple(item if isinstance(item, Interval) else _parse_interval(item) for item in value)
-
-
-def _parse_interval(value: object) -> Interval:
-    match = _INTERVAL.fullmatch(value) if isinstance(value, str) else None
-    if match is None:
-        raise ValueError(f"{value!r} is no interval: write 09:00-17:30, or 22:00-06:00 for a night")
-    from_hour, from_minute, to_hour, to_minute = match.groups()
-    start = int(from_hour) * 60 + int(from_minute)
-    end = 1440 if to_hour is None else int(to_hour) * 60 + int(to_minute)
-    if start == end:
-        raise ValueError(f"{value!r} begins and ends at the same time; a whole day is 00:00-24:00")
-    return Interval(start, end if end > start else end + 1440)
-
-
-def _check_time_zone(value: str) -> str:
-    try:
-        ZoneInfo(value)
-    except (ZoneInfoNotFoundError, ValueError, OSError):
-        raise ValueError(f"{value!r} is no IANA time zone such as Europe/Berlin") from None
-    return value
-
-
 def _check_query(value: str) -> str:
     parse_query(value)
     return value
 
 
 QueryText = Annotated[str, AfterValidator(_check_query), Field(max_length=4000)]
-Currency = Annotated[str, Field(pattern="^[A-Z]{3}$")]
-TimeZone = Annotated[str, AfterValidator(_check_time_zone)]
-Hours = Annotated[
-    tuple[Interval, ...],
-    BeforeValidator(_parse_hours),
-    WithJsonSchema(
-        {
-            "anyOf": [
-                {"const": "closed"},
-                {
-                    "type": "array",
-                    "minItems": 1,
-                    "items": {"type": "string", "pattern": f"^{_INTERVAL.pattern}$"},
-                },
-            ],
-            "examples": ["closed", ["09:00-12:30", "13:30-18:00"]],
-        }
-    ),
-]
 
 
 class _Part(BaseModel):
     model_config = STRICT
-
-
-class Week(_Part):
-    """Opening hours of each weekday; a day that is not named is closed."""
-
-    monday: Hours = ()
-    tuesday: Hours = ()
-    wednesday: Hours = ()
-    thursday: Hours = ()
-    friday: Hours = ()
-    saturday: Hours = ()
-    sunday: Hours = ()
-
-    @property
-    def days(self) -> tuple[tuple[Interval, ...], ...]:
-        """The intervals of each day, Monday first."""
-        return (
-            self.monday,
-            self.tuesday,
-            self.wednesday,
-            self.thursday,
-            self.friday,
-            self.saturday,
-            self.sunday,
-        )
-
-
-class Holidays(_Part):
-    """Public holidays, on which the calendar is closed."""
-
-    country: str
-    """ISO 3166-1 code, such as DE."""
-    subdivision: str | None = None
-    """ISO 3166-2 code without the country, such as BY."""
-
-
-class CalendarRules(_Part):
-    """When somebody answers."""
-
-    time_zone: TimeZone | None = None
-    """IANA zone; the brand's where it is not given."""
-    hours: Week
-    holidays: Holidays | None = None
-    exceptions: dict[date, Hours] = {}
-    """Single dates with hours of their own, or closed; they overrule week and holidays."""
 
 
 class ListeningRule(_Part):
@@ -299,8 +197,9 @@ def read_policy(text: str) -> Policy:
         else:
             found = (
                 *contradictions(policy),
+                *calendar_rules.contradictions(policy),
                 *assignment_rules.contradictions(policy),
-                *warnings.contradictions(policy.warnings, (*policy.calendars, ALWAYS)),
+                *warnings.contradictions(policy),
                 *automation_rules.contradictions(policy),
             )
             problems += [document.problem(path, message) for path, message in found]

@@ -6,9 +6,10 @@ import re
 from datetime import timedelta
 from typing import Annotated, Any
 
-from pydantic import BeforeValidator, ConfigDict, Field, WithJsonSchema
+from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, WithJsonSchema
 
 _DURATION = re.compile(r"(?:(\d{1,4})d)?\s*(?:(\d{1,5})h)?\s*(?:(\d{1,6})m)?\s*(?:(\d{1,8})s)?")
+_CURRENCY = re.compile("[A-Z]{3}")
 _YEAR = timedelta(days=366)
 
 
@@ -39,6 +40,21 @@ def write_duration(duration: timedelta) -> str:
 STRICT = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
 """What a part of a policy does not know it refuses."""
 
+
+def _check_currency(value: str) -> str:
+    if not _CURRENCY.fullmatch(value):
+        upper = value.strip().upper()
+        near = f"; did you mean {upper}?" if _CURRENCY.fullmatch(upper) else ", whose code is such as EUR"
+        raise ValueError(f"no such currency: {value!r}{near}")
+    return value
+
+
+Currency = Annotated[
+    str,
+    AfterValidator(_check_currency),
+    WithJsonSchema({"type": "string", "pattern": f"^{_CURRENCY.pattern}$"}),
+]
+"""By its code in ISO 4217."""
 Name = Annotated[str, Field(min_length=1, max_length=40)]
 Factor = Annotated[float, Field(ge=0.01, le=1000)]
 Share = Annotated[float, Field(ge=0, le=1)]

@@ -6,22 +6,45 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
-import holidays
 from pydantic import ValidationError
 
 from routing.conditions import Condition, ConditionError, suggest
 from routing.located_yaml import Document, Path, Problem
 from routing.promise_rules import ALWAYS, DEFAULT, REQUIRED, Rule
 from routing.types import METRICS
+from routing.weight_rules import Weights
 
 if TYPE_CHECKING:
-    from routing.policy import CalendarRules, ListeningRule, Policy
+    from routing.calendar_rules import CalendarRules
+    from routing.policy import ListeningRule, Policy
 
 _MESSAGES = {
     "missing": "is missing",
     "tuple_type": "write a list, such as [a, b]",
     "dict_type": "write names and values, one a line",
     "model_type": "write names and values, one a line",
+    "string_type": "is no text: put it in quotes",
+    "bool": "write true or false",
+    "int": "write a whole number",
+    "float": "write a number",
+    "decimal": "write a number",
+    "date": "is no date: write it as 2026-12-24",
+    "greater_than_equal": "is less than {ge:g}, the least",
+    "greater_than": "must be more than {gt:g}",
+    "less_than_equal": "is more than {le:g}, the most",
+    "less_than": "must be less than {lt:g}",
+    "string_too_short": "is empty",
+    "string_too_long": "has more than {max_length} characters",
+    "too_short": "is empty: name at least one",
+    "too_long": "has more than {max_length}",
+}
+"""By the type of pydantic's finding, or what that begins with."""
+_BANDS = {
+    "spend": "top",
+    "lifetime_value": "at_least",
+    "followers": "at_least",
+    "contacts": "at_least",
+    "valence": "at_most",
 }
 
 
@@ -52,7 +75,8 @@ def field_problems(error: ValidationError, document: Document, schema: Mapping[s
             case "value_error":
                 message = str(detail["ctx"]["error"])
             case kind:
-                message = _MESSAGES.get(kind, detail["msg"].replace("Input should", "should"))
+                said = _MESSAGES.get(kind) or _MESSAGES.get(kind.partition("_")[0]) or detail["msg"]
+                message = said.format_map(detail.get("ctx", {}))
         problems.append(document.problem(path, message))
     return problems
 
@@ -60,8 +84,9 @@ def field_problems(error: ValidationError, document: Document, schema: Mapping[s
 def contradictions(policy: Policy) -> Iterator[tuple[Path, str]]:
     """Where parts that are right each for itself do not fit together."""
     yield from _in_tiers(policy)
-    for name, rules in policy.calendars.items():
-        yield from _in_calendar(("calendars", name), rules)
+    if policy.currency in policy.exchange_rates:
+        yield ("exchange_rates", policy.currency), "is the policy's own currency, which counts 1"
+    yield from _in_bands(policy.weights)
     yield from _in_order("policies", policy.policies, policy)
     yield from _in_order("listening", policy.listening, policy)
     for index, rule in enumerate(policy.policies):
@@ -85,20 +110,15 @@ def _in_tiers(policy: Policy) -> Iterator[tuple[Path, str]]:
         seen.add(tier.casefold())
 
 
-def _in_calendar(path: Path, rules: CalendarRules) -> Iterator[tuple[Path, str]]:
-    if path[-1] == ALWAYS:
-        yield path, f"{ALWAYS} is built in: choose another name"
-    if not any(rules.hours.days):
-        yield (*path, "hours"), "is never open: give hours for at least one weekday"
-    if rules.holidays is None:
-        return
-    supported = holidays.list_supported_countries(include_aliases=True)
-    country, subdivision = rules.holidays.country, rules.holidays.subdivision
-    if country not in supported:
-        yield (*path, "holidays", "country"), no_such("country", country, supported)
-    elif subdivision is not None and subdivision not in supported[country]:
-        message = no_such(f"subdivision of {country}", subdivision, supported[country])
-        yield (*path, "holidays", "subdivision"), message
+def _in_bands(weights: Weights) -> Iterator[tuple[Path, str]]:
+    """Of two bands with the same bound only one could count."""
+    for factor, bound in _BANDS.items():
+        seen: dict[float, int] = {}
+        for index, band in enumerate(getattr(weights, factor)):
+            before = seen.setdefault(getattr(band, bound), index)
+            if before != index:
+                path = ("weights", factor, index, bound)
+                yield path, f"is already the bound of weights.{factor}[{before}]"
 
 
 def _in_order(part: str, rules: Sequence[Rule | ListeningRule], policy: Policy) -> Iterator[tuple[Path, str]]:

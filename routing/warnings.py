@@ -9,18 +9,25 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Collection, Iterator, Sequence
 from datetime import datetime, timedelta
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import AfterValidator, BaseModel, Field
 
 from routing.calendars import Calendar, NeverOpen
-from routing.policy_fields import STRICT, parse_duration
+from routing.located_yaml import Path
+from routing.policy_fields import STRICT, parse_duration, write_duration
+from routing.policy_problems import no_such
+from routing.promise_rules import ALWAYS
 from routing.promises import Pause, due_at
 from routing.types import METRICS, Metric
+
+if TYPE_CHECKING:
+    from routing.policy import Policy
 
 Recipient = Literal["assignee", "team", "manager"]
 _SHARE = re.compile(r"(\d{1,3})\s?%")
 _AWAY = re.compile(r"(.+?)\s+(before|after)")
+_DAY = timedelta(days=1)
 _INSTANT = timedelta(microseconds=1)
 
 
@@ -48,7 +55,7 @@ class WarningStep(BaseModel):
     """A share of the promised time (80%), or a time before or after it is due (15m before, 1h after)."""
     to: Annotated[tuple[Recipient, ...], Field(min_length=1)]
     """Who is told; where none of them is there, the managers are."""
-    metrics: tuple[Metric, ...] = METRICS
+    metrics: Annotated[tuple[Metric, ...], Field(min_length=1)] = METRICS
     """Of which promises."""
     hours: str | None = None
     """A calendar outside which nobody is disturbed: what comes then is told when it opens."""
@@ -98,17 +105,31 @@ def coming(
     return sorted(found, key=lambda each: (each[0], _reach(each[1].at, target)))
 
 
-def contradictions(
-    steps: Sequence[WarningStep], calendars: Collection[str]
-) -> Iterator[tuple[tuple[str | int, ...], str]]:
-    """What does not fit the rest of the policy, by its place."""
-    seen: dict[tuple[str, Metric], int] = {}
-    for index, step in enumerate(steps):
+def contradictions(policy: Policy) -> Iterator[tuple[Path, str]]:
+    """What does not fit the rest of the policy, or would never be told."""
+    calendars = (*policy.calendars, ALWAYS)
+    seen: dict[tuple[bool, timedelta, Metric], int] = {}
+    for index, step in enumerate(policy.warnings):
+        path: Path = ("warnings", index)
         if step.hours is not None and step.hours not in calendars:
-            known = ", ".join(sorted(calendars))
-            yield ("warnings", index, "hours"), f"no such calendar: {step.hours!r}; known are {known}"
+            yield (*path, "hours"), no_such("calendar", step.hours, calendars)
+        longest = max(_longest(policy, metric) for metric in step.metrics)
+        if not longest:
+            yield (*path, "metrics"), f"nobody is promised any {' or '.join(step.metrics)}"
+        elif _reach(step.at, longest) <= timedelta(0):
+            most = write_duration(longest)
+            yield (*path, "at"), f"{step.at} is before any promise begins: the longest is {most}"
         for metric in step.metrics:
-            before = seen.setdefault((step.at, metric), index)
+            # 60m is 1h, and a share is no time.
+            is_share = step.at.strip().endswith("%")
+            before = seen.setdefault((is_share, _reach(step.at, _DAY), metric), index)
             if before != index:
-                yield ("warnings", index, "at"), f"{step.at} is already in warnings[{before}], for {metric}"
+                yield (*path, "at"), f"{step.at} is already in warnings[{before}], for {metric}"
                 break
+
+
+def _longest(policy: Policy, metric: Metric) -> timedelta:
+    """What is promised to whoever waits longest, nothing where nobody is promised any."""
+    targets = [target for rule in policy.policies for target in rule.targets(metric).values()]
+    times = [max(each.values()) if isinstance(each, dict) else each for each in targets]
+    return max(times, default=timedelta(0))

@@ -97,7 +97,7 @@ def test_additional_skills_relax() -> None:
         (("french: 3, returns: 4", "returns: 2"), "additional_skills.returns", "adds nothing"),
         (("vip: 3", "vip: 5"), "capacity.weights.vip", "more than an agent can hold (4)"),
         (("name: Social", "name: French mail"), "needs[1].name", "already the name"),
-        (("french: 3", "french: 6"), "additional_skills.french", "less than or equal to 5"),
+        (("french: 3", "french: 6"), "additional_skills.french", "is more than 5, the most"),
         (
             ("""      when: 'language == "fr" && channel.kind == "mail"'\n""", ""),
             "assignment.needs[0]",

@@ -303,7 +303,7 @@ def test_money_is_compared_in_the_brands_currency() -> None:
         pytest.param("  office:", "  always:", 5, "calendars.always", "built in", id="the built-in calendar"),
         pytest.param("handling: {default: 5m}", "", 1, "handling", "is missing", id="a missing part"),
         pytest.param(
-            "currency: EUR", "currency: Euro", 2, "currency", "should match pattern", id="a currency"
+            "currency: EUR", "currency: Euro", 2, "currency", "no such currency: 'Euro'", id="a currency"
         ),
         pytest.param(
             "currency: EUR", "currency: EUR\ncurrency: USD", 3, "currency", "first on line 2", id="twice"
@@ -364,7 +364,7 @@ def test_money_is_compared_in_the_brands_currency() -> None:
             "handling: {default: 5m}\nweights: {tier: {platinum: 0}}",
             17,
             "weights.tier.platinum",
-            "greater than or equal",
+            "is less than 0.01, the least",
             id="a factor of nothing",
         ),
     ],

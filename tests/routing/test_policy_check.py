@@ -1,4 +1,4 @@
-"""What the check of a policy says of what would be read otherwise than meant, could never work, or is misspelt."""
+"""What the check of a policy says of what would be read otherwise, could never work, or is misspelt."""
 
 from __future__ import annotations
 
@@ -52,3 +52,158 @@ def test_a_condition_that_yaml_reads_otherwise(when: str, field: str, quoted: st
     assert told.startswith(f"line 9: {field}: ")
     assert f"what begins with {quoted[1]} stands in single quotes: {quoted}" in told
     assert problems(POLICY.replace('channel.kind == "social"', quoted)) == []
+
+
+def changed(old: str, new: str) -> str:
+    """The policy with `new` in the place of `old`, or at its end."""
+    if old:
+        assert POLICY.count(old) == 1
+        return POLICY.replace(old, new)
+    return POLICY + new + "\n"
+
+
+ZONE, CURRENCY, WEEK = "Europe/Berlin", "currency: EUR", "{monday: [09:00-17:00]}"
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "told"),
+    [
+        (
+            ZONE,
+            "America/New_Yrok",
+            "1: time_zone: 'America/New_Yrok' is no IANA time zone; did you mean America/New_York?",
+        ),
+        (
+            ZONE,
+            "europe/berlin",
+            "1: time_zone: 'europe/berlin' is no IANA time zone; did you mean Europe/Berlin?",
+        ),
+        (ZONE, "New York", "1: time_zone: 'New York' is no IANA time zone; did you mean America/New_York?"),
+        (ZONE, "here", "1: time_zone: 'here' is no IANA time zone such as Europe/Berlin"),
+        (CURRENCY, "currency: eur", "2: currency: no such currency: 'eur'; did you mean EUR?"),
+        (CURRENCY, "currency: €", "2: currency: no such currency: '€', whose code is such as EUR"),
+        (
+            "",
+            "exchange_rates: {usd: 2}",
+            "17: exchange_rates.usd: no such currency: 'usd'; did you mean USD?",
+        ),
+        (
+            "",
+            "exchange_rates: {EUR: 2}",
+            "17: exchange_rates.EUR: is the policy's own currency, which counts 1",
+        ),
+        (
+            WEEK,
+            "{monday: [11:00-18:00, 09:00-12:00, 20:00-24:00]}",
+            "6: calendars.office.hours.monday: 11:00-18:00 overlaps 09:00-12:00",
+        ),
+        (
+            WEEK,
+            WEEK + "\n    exceptions: {2026-12-24: [22:00-06:00, 23:00-23:30]}",
+            "7: calendars.office.exceptions.2026-12-24: 23:00-23:30 overlaps 22:00-06:00",
+        ),
+        (WEEK, WEEK + "\n    holidays: {country: Germny}", "no such country: 'Germny'; did you mean DE?"),
+        (WEEK, WEEK + "\n    holidays: {country: United States}", "'United States'; did you mean US?"),
+        (WEEK, WEEK + "\n    holidays: {country: de}", "no such country: 'de'; did you mean DE?"),
+        (
+            WEEK,
+            WEEK + "\n    holidays: {country: Atlantis}",
+            "no such country: 'Atlantis', whose code is such as DE",
+        ),
+        (
+            WEEK,
+            WEEK + "\n    holidays: {country: DE, subdivision: Bayern}",
+            "7: calendars.office.holidays.subdivision: no such subdivision of DE: 'Bayern'; did you mean BY?",
+        ),
+        ("[platinum, gold]", "[Gold, Platinum]", "no such tier: 'platinum'; did you mean Platinum?"),
+        (
+            "calendar: office",
+            "calendar: shop\n    hours: business",
+            "13: policies[1].calendar: no such calendar: 'shop'; known are always, office",
+        ),
+        *(
+            (
+                "",
+                f"weights: {{{factor}: [{{{bound}: 0.5, factor: 2}}, {{{bound}: 0.50, factor: 3}}]}}",
+                f"17: weights.{factor}[1].{bound}: is already the bound of weights.{factor}[0]",
+            )
+            for factor, bound in (("spend", "top"), ("lifetime_value", "at_least"), ("valence", "at_most"))
+        ),
+        (
+            "",
+            "weights: {contacts: [{at_least: 5, factor: 2}, {at_least: 5, factor: 1}]}",
+            "17: weights.contacts[1].at_least: is already the bound of weights.contacts[0]",
+        ),
+        ("", "warnings: [{at: 80%, to: []}]", "17: warnings[0].to: is empty: name at least one"),
+        (
+            "",
+            "warnings: [{at: 80%, to: [manager], metrics: []}]",
+            "17: warnings[0].metrics: is empty: name at least one",
+        ),
+        (
+            "",
+            "warnings: [{at: 0%, to: [team]}]",
+            "17: warnings[0].at: 0% is before any promise begins: the longest is 4h",
+        ),
+        (
+            "",
+            "warnings: [{at: 4h before, to: [team]}]",
+            "4h before is before any promise begins: the longest is 4h",
+        ),
+        (
+            "",
+            "warnings: [{at: 80%, to: [team], metrics: [resolution_time]}]",
+            "17: warnings[0].metrics: nobody is promised any resolution_time",
+        ),
+        (
+            "",
+            "warnings: [{at: 60m before, to: [team]}, {at: 1h before, to: [manager]}]",
+            "17: warnings[1].at: 1h before is already in warnings[0], for first_reply_time",
+        ),
+        (
+            "",
+            "warnings: [{at: 80%, to: [team]}, {at: 80 %, to: [manager]}]",
+            "80 % is already in warnings[0]",
+        ),
+        (
+            "",
+            "warnings: [{at: 80%, to: [team], hours: offic}]",
+            "no such calendar: 'offic'; did you mean office?",
+        ),
+        ("", "teams: [5]", "17: teams[0]: is no text: put it in quotes"),
+        ("", "teams: ['']", "17: teams[0]: is empty"),
+        ("", f"teams: [{'x' * 41}]", "17: teams[0]: has more than 40 characters"),
+        ("", "teams: shop", "17: teams: write a list, such as [a, b]"),
+        ("", "capacity: {default: many}", "17: capacity.default: write a whole number"),
+        ("", "capacity: {default: 1.5}", "17: capacity.default: write a whole number"),
+        ("", "capacity: {default: 0}", "17: capacity.default: is less than 1, the least"),
+        ("", "weights: {tier: {gold: much}}", "17: weights.tier.gold: write a number"),
+        ("", "weights: {spend: [{top: 0, factor: 1}]}", "17: weights.spend[0].top: must be more than 0"),
+        (
+            "",
+            "weights: {confidence_threshold: 60}",
+            "17: weights.confidence_threshold: is more than 1, the most",
+        ),
+        ("{default: 5m}\n", "{default: 5m, learn: perhaps}\n", "16: handling.learn: write true or false"),
+        (
+            WEEK,
+            WEEK + "\n    exceptions: {tomorrow: closed}",
+            "exceptions.tomorrow: is no date: write it as 2026-12-24",
+        ),
+    ],
+)
+def test_what_is_said(old: str, new: str, told: str) -> None:
+    assert any(told in problem for problem in problems(changed(old, new))), problems(changed(old, new))
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        (WEEK, "{monday: [09:00-12:00, 12:00-18:00], tuesday: [22:00-06:00], wednesday: [00:00-24:00]}"),
+        ("", "warnings: [{at: 75%, to: [team]}, {at: 18h after, to: [team]}, {at: 239m before, to: [team]}]"),
+        ("", "warnings: [{at: 9%, to: [team], metrics: [first_reply_time, resolution_time]}]"),
+        ("", "exchange_rates: {USD: 0.9}\nweights: {spend: [{top: 5, factor: 2}, {top: 10, factor: 2}]}"),
+    ],
+)
+def test_what_can_work_is_right(old: str, new: str) -> None:
+    assert problems(changed(old, new)) == []
