@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
 
@@ -16,7 +16,7 @@ from routing.replay.generate import generate
 from routing.replay.jobs import Abilities, Demanded, Jobs, Staffing
 from routing.replay.metrics import Interval, confidence, replies
 from routing.replay.ours import REPLAN_SHARE
-from routing.replay.simulator import Discipline, simulate
+from routing.replay.simulator import Discipline, Queue, simulate
 
 AREA = "plan"
 LOADS = (0.7, 0.85, 1.0, 1.1)
@@ -26,12 +26,28 @@ SHARE = 0.3
 _LONGEST_RATIO = 1.4
 _TOP_TIER_MINUTES = 15.0
 _LEVEL = 3
+_OWN_FIRST = "plan, their own first"
 _NEEDED = Needs(skills=(("german", _LEVEL),))
 _DEMANDS = (Demanded("", Needs()), Demanded("German", _NEEDED))
-ORDERS: dict[str, Discipline] = {
-    "strict levels": strict_levels,
-    "plan": planned(plan, share=REPLAN_SHARE, handling=Handling(default=timedelta(minutes=5))),
-}
+_GERMAN_LANE = 1
+_PLAN = planned(plan, share=REPLAN_SHARE, handling=Handling(default=timedelta(minutes=5)))
+ORDERS: dict[str, Discipline] = {"strict levels": strict_levels, "plan": _PLAN}
+
+
+class _OwnFirst:
+    """What the plan could do better or worse: who speaks it takes first what only they can answer."""
+
+    def __init__(self, queue: Queue) -> None:
+        self._queue = queue
+        self.add, self.move, self.waits = queue.add, queue.move, queue.waits
+
+    def take(self, now: float, agents: int, lanes: Sequence[int] | None = None) -> int:
+        if lanes is not None and _GERMAN_LANE in lanes and self._queue.waits([_GERMAN_LANE]):
+            lanes = [_GERMAN_LANE]
+        return self._queue.take(now, agents, lanes)
+
+    def __len__(self) -> int:
+        return len(self._queue)
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,26 +64,34 @@ class Trial:
 
 def bench_skills(seeds: int, say: Callable[[str], None]) -> Iterator[Figure]:
     """Beside strict levels with the same agents: four of ten speak it, then as few as its share."""
-    for speakers, some in ((4, seeds), (3, max(2, seeds // 4))):
+    few = max(2, seeds // 4)
+    for speakers, some in ((4, seeds), (3, few)):
         for load in LOADS:
             found = compare(load, speakers, range(1, some + 1))
-            for name, trials in found.items():
-                say(row(f"{load:.2f} {name}, {speakers} of {AGENTS}", trials, found["strict levels"]))
+            strict = found["strict levels"]
+            own = compare(
+                load, speakers, range(1, few + 1), {_OWN_FIRST: lambda jobs: _OwnFirst(_PLAN(jobs))}
+            )
+            for name, trials in [*found.items(), *own.items()]:
+                label = f"{load:.2f} {name}, {speakers} of {AGENTS}"
+                say(row(label, trials, strict[: len(trials)]))
             yield from _figures(f"load {load}, {speakers} of {AGENTS} speak German", found)
 
 
-def compare(load: float, speakers: int, seeds: Sequence[int]) -> dict[str, list[Trial]]:
-    """Both orders on the same traces, with so many who speak it."""
+def compare(
+    load: float, speakers: int, seeds: Sequence[int], orders: Mapping[str, Discipline] = ORDERS
+) -> dict[str, list[Trial]]:
+    """These orders on the same traces, with so many who speak it."""
     staffing = Staffing.of_groups(
         [
             (Abilities(frozenset(), _NEEDED.skills), Staffing.constant(speakers)),
             (Abilities(frozenset(), ()), Staffing.constant(AGENTS - speakers)),
         ]
     )
-    found: dict[str, list[Trial]] = {name: [] for name in ORDERS}
+    found: dict[str, list[Trial]] = {name: [] for name in orders}
     for seed in seeds:
         jobs = _jobs(load, seed)
-        for name, discipline in ORDERS.items():
+        for name, discipline in orders.items():
             found[name].append(_trial(jobs, discipline, staffing))
     return found
 
@@ -111,7 +135,7 @@ def _trial(jobs: Jobs, discipline: Discipline, staffing: Staffing) -> Trial:
     )
 
 
-def _figures(name: str, found: dict[str, list[Trial]]) -> Iterator[Figure]:
+def _figures(name: str, found: Mapping[str, Sequence[Trial]]) -> Iterator[Figure]:
     """That it loses nowhere, keeps what the best tier is promised, and lets nobody wait much longer."""
     mine, strict = found["plan"], found["strict levels"]
     pairs = list(zip(mine, strict, strict=True))
