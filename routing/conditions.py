@@ -24,6 +24,8 @@ from routing.facts import ABSENT, FACTS, Fact, FactType, Value, values_of
 from routing.types import Facts
 
 MOST_CHARACTERS = 4000
+RULED = "ruled"
+"""In the context of a validation: `ruled` of `Condition.parse`."""
 FUNCTIONS = ("size", "contains", "startsWith", "endsWith", "matches", "exists", "all", "exists_one", "filter")
 """Those of CEL that the guide tells of."""
 
@@ -111,15 +113,18 @@ class Condition:
     text: str
 
     @classmethod
-    def parse(cls, text: object) -> Condition:
-        """Check an expression: its words, its types, the values it compares with. Raises: ConditionError."""
+    def parse(cls, text: object, *, ruled: bool = False) -> Condition:
+        """Check an expression: its words, its types, the values it compares with. Raises: ConditionError.
+
+        `ruled`: an earlier check let it pass; then values that can never be are let be.
+        """
         if isinstance(text, Condition):
             return text
         if not isinstance(text, str):
             raise ConditionError("", [Fault(0, _old_spelling(text))])
         if len(text) > MOST_CHARACTERS:
             raise ConditionError(text, [Fault(0, f"has more than {MOST_CHARACTERS} characters")])
-        faults = list(_faults(text))
+        faults = list(_faults(text, ruled))
         if faults:
             raise ConditionError(text, faults)
         return cls(text)
@@ -146,8 +151,8 @@ class Condition:
 
     @classmethod
     def __get_pydantic_core_schema__(cls, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
-        return core_schema.no_info_plain_validator_function(
-            cls.parse,
+        return core_schema.with_info_plain_validator_function(
+            lambda text, info: cls.parse(text, ruled=bool(info.context and info.context.get(RULED))),
             serialization=core_schema.plain_serializer_function_ser_schema(lambda condition: condition.text),
             json_schema_input_schema=core_schema.str_schema(min_length=1, max_length=MOST_CHARACTERS),
         )
@@ -168,7 +173,7 @@ def _program(text: str) -> Any:
     return _ENV.compile(_widened(text, words_of(text))[0])
 
 
-def _faults(text: str) -> Iterator[Fault]:
+def _faults(text: str, ruled: bool) -> Iterator[Fault]:
     words = words_of(text)
     if not words:
         yield Fault(0, 'is empty: write a condition such as channel.kind == "social", or leave it out')
@@ -177,7 +182,7 @@ def _faults(text: str) -> Iterator[Fault]:
     if unreadable:
         yield from unreadable
         return
-    wrong = list(_wrong_values(words))
+    wrong = [*_wrong_values(words), *(() if ruled else _never(words))]
     yield from wrong
     widened, inserted = _widened(text, words)
     try:
@@ -227,16 +232,22 @@ def _wrong_values(words: list[Word]) -> Iterator[Fault]:
             yield Fault(
                 literal.start, f"{fact.name} is never {each.value!r}{suggest(each.value, fact.values)}"
             )
-        elif fact.form and each.value and not re.fullmatch(fact.form[0], each.value):
-            lower = each.value.lower()
-            near = f"; did you mean {lower}?" if re.fullmatch(fact.form[0], lower) else ""
-            yield Fault(literal.start, f"{fact.name} is {fact.form[1]}, never {each.value!r}{near}")
+
+
+def _never(words: list[Word]) -> Iterator[Fault]:
+    """Texts that no value of a fact looks like, and numbers out of its reach."""
+    for each in compared(words):
+        form, lower = FACTS[each.fact].form, each.value.lower()
+        if form and each.literal.kind == "text" and each.value and not re.fullmatch(form[0], each.value):
+            near = f"; did you mean {lower}?" if re.fullmatch(form[0], lower) else ""
+            yield Fault(each.literal.start, f"{each.fact} is {form[1]}, never {each.value!r}{near}")
     for name, literal, number in numbers(words):
-        within = FACTS[name].within
-        if within and not within[0] <= number <= within[1]:
-            least, most = within
+        least, most = FACTS[name].within or (number, number)
+        if not least <= number <= most:
             # 90 for 90 %.
-            near = f"; did you mean {number / 100:g}?" if most == 1 < number <= 100 and least == 0 else ""
+            near = (
+                f"; did you mean {number / 100:g}?" if (least, most) == (0, 1) and 1 < number <= 100 else ""
+            )
             yield Fault(literal.start, f"{name} is {least:g} to {most:g}, never {number:g}{near}")
 
 

@@ -15,7 +15,7 @@ from routing.assignment_rules import Assignment, Capacity
 from routing.automation_rules import Automation, Template
 from routing.calendar_rules import CalendarRules, TimeZone
 from routing.calendars import Calendar, HolidaySource
-from routing.conditions import Condition
+from routing.conditions import RULED, Condition
 from routing.handling import Handling
 from routing.located_yaml import Problem, read_yaml
 from routing.plan_rules import PlanRules
@@ -185,24 +185,28 @@ class Policy(_Part):
         return Calendar(rules.time_zone or self.time_zone, rules.hours.days, source, rules.exceptions)
 
 
-def read_policy(text: str) -> Policy:
-    """Read a policy file. Raises: PolicyError."""
+def read_policy(text: str, *, ruled: bool = False) -> Policy:
+    """Read a policy file. Raises: PolicyError.
+
+    `ruled`: the check of an earlier hub let it rule. What is refused since, though it can be read, is let be.
+    """
     document = read_yaml(text)
     problems = document.problems
     if isinstance(document.data, dict):
         try:
-            policy = Policy.model_validate(document.data)
+            policy = Policy.model_validate(document.data, context={RULED: ruled})
         except ValidationError as error:
             problems += field_problems(error, document, policy_schema())
         else:
-            found = (
-                *contradictions(policy),
-                *calendar_rules.contradictions(policy),
-                *assignment_rules.contradictions(policy),
-                *warnings.contradictions(policy),
-                *automation_rules.contradictions(policy),
-            )
-            problems += [document.problem(path, message) for path, message in found]
+            if not ruled:
+                found = (
+                    *contradictions(policy),
+                    *calendar_rules.contradictions(policy),
+                    *assignment_rules.contradictions(policy),
+                    *warnings.contradictions(policy),
+                    *automation_rules.contradictions(policy),
+                )
+                problems += [document.problem(path, message) for path, message in found]
             if not problems:
                 return policy
     elif not problems:

@@ -56,13 +56,15 @@ def activate(
     user_id: int | None = None,
     origin: Origin = "person",
     instead_of: int | None = None,
+    ruled: bool = False,
 ) -> ActivePolicy:
     """Let the policy in `text` rule from now on; a text that ruled before gets its old version back.
 
-    Those who wait are placed anew in the background. `instead_of`: only if this version rules now.
+    Those who wait are placed anew in the background. `instead_of`: only if this version rules now. `ruled`:
+    it did before, and what is refused since is let be.
     Raises: routing.policy.PolicyError; Conflict, where another version rules.
     """
-    policy = _parsed(text)
+    policy = _parsed(text, ruled)
     version = _version(session, text, now)
     newest = _newest(session)
     if instead_of is not None and newest is not None and newest.version_id != instead_of:
@@ -104,7 +106,7 @@ def activate_version(
 ) -> ActivePolicy:
     """Let a version rule again. Raises: NotFound; as `activate`."""
     source = find_version(session, version_id).source
-    return activate(session, source, now, user_id=user_id, instead_of=instead_of)
+    return activate(session, source, now, user_id=user_id, instead_of=instead_of, ruled=True)
 
 
 def step_back(session: Session, now: datetime, user_id: int | None) -> ActivePolicy:
@@ -112,7 +114,7 @@ def step_back(session: Session, now: datetime, user_id: int | None) -> ActivePol
     before = version_before(session)
     if before is None:
         raise Conflict("no other version ruled before this one")
-    return activate(session, before.source, now, user_id=user_id)
+    return activate(session, before.source, now, user_id=user_id, ruled=True)
 
 
 def find_version(session: Session, version_id: int) -> PolicyVersion:
@@ -138,7 +140,7 @@ def version_before(session: Session) -> PolicyVersion | None:
 def active_policy(session: Session) -> ActivePolicy:
     """The policy that rules."""
     version = active_version(session)
-    policy = _parsed(version.source)
+    policy = _parsed(version.source, ruled=True)
     _known(session)[version.id] = policy
     return ActivePolicy(version.id, policy)
 
@@ -154,7 +156,7 @@ def policy_of(session: Session, version_id: int | None) -> Policy:
     if version_id not in known:
         version = session.get(PolicyVersion, version_id)
         try:
-            policy = _parsed(version.source) if version is not None else None
+            policy = _parsed(version.source, ruled=True) if version is not None else None
         except PolicyError:
             policy = None
         known[version_id] = policy or active_policy(session).policy
@@ -210,5 +212,5 @@ def _file_text(settings: Settings) -> str | None:
 
 
 @lru_cache(maxsize=64)
-def _parsed(text: str) -> Policy:
-    return read_policy(text)
+def _parsed(text: str, ruled: bool = False) -> Policy:
+    return read_policy(text, ruled=ruled)

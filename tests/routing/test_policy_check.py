@@ -207,3 +207,20 @@ def test_what_is_said(old: str, new: str, told: str) -> None:
 )
 def test_what_can_work_is_right(old: str, new: str) -> None:
     assert problems(changed(old, new)) == []
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("", "warnings: [{at: 0%, to: [team]}]"),
+        (WEEK, "{monday: [09:00-17:00, 10:00-18:00]}"),
+        ('channel.kind == "social"', "sentiment_confidence > 90"),
+        ('channel.kind == "social"', 'language == "english"'),
+    ],
+)
+def test_what_ruled_can_be_read_though_it_is_refused_by_now(old: str, new: str) -> None:
+    text = changed(old, new)
+    assert len(problems(text)) == 1
+    assert read_policy(text, ruled=True).policies[1].name == "Rest"
+    with pytest.raises(PolicyError, match="timezone"):
+        read_policy(text.replace("time_zone", "timezone"), ruled=True)

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from sqlalchemy import select
+from sqlalchemy.orm import Session
 
 from hub.database import Database
 from hub.errors import Conflict, NotFound
@@ -19,6 +20,8 @@ from hub.policies.service import (
     active_policy,
     active_since,
     active_version,
+    check,
+    policy_of,
     policy_text,
     step_back,
 )
@@ -103,6 +106,21 @@ def test_one_step_back_and_forth(database: Database) -> None:
         assert activate_version(session, second.version_id, LATER, None).policy.currency == "CHF"
         with pytest.raises(NotFound, match="no version 99"):
             activate_version(session, 99, LATER, None)
+
+
+def test_what_ruled_rules_on_though_it_would_be_refused_by_now(session: Session) -> None:
+    """As after an update to a hub whose check finds more."""
+    faulty = DEFAULT_POLICY.partition("\nwarnings:")[0] + "\nwarnings: [{at: 0%, to: [team]}]\n"
+    assert [problem.field for problem in check(faulty)] == ["warnings[0].at"]
+    with pytest.raises(PolicyError):
+        activate(session, faulty, NOW)
+    version = activate(session, faulty, NOW, ruled=True).version_id
+    assert active_policy(session).policy.warnings[0].at == "0%"
+    activate(session, OTHER, LATER)
+    assert policy_of(session, version).currency == "EUR"
+    assert step_back(session, LATER, None).version_id == version
+    activate(session, OTHER, LATER)
+    assert activate_version(session, version, LATER, None).version_id == version
 
 
 def test_what_a_person_activated_outlives_a_restart_and_a_new_file_rules(
