@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
+from zoneinfo import ZoneInfo
 
 from fastapi import Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
@@ -89,6 +90,14 @@ def bare_page(request: Request, template: str, status: int = 200, **context: Any
         **context,
     )
     return HTMLResponse(html, status, {"Content-Security-Policy": CONTENT_SECURITY_POLICY})
+
+
+def zone_of(request: Request, session: Session) -> ZoneInfo:
+    """The browser's time zone, as its cookie says; the policy's where it says none."""
+    try:
+        return ZoneInfo(unquote(request.cookies["zone"]))
+    except (KeyError, ValueError, OSError):
+        return ZoneInfo(active_policy(session).policy.time_zone)
 
 
 def toast(

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from typing import Annotated, Any, Literal
-from urllib.parse import unquote, urlencode
+from urllib.parse import urlencode
 from uuid import uuid4
-from zoneinfo import ZoneInfo
 
 from fastapi import APIRouter, File, Form, Query, Request, Response, UploadFile
 from pydantic import AwareDatetime
@@ -30,9 +29,8 @@ from hub.conversations.views import clock_views, message_views, time_view
 from hub.customers.queries import customer_profile
 from hub.files import files_of
 from hub.http import PageUser, RowId, SessionDep
-from hub.pages import go, page, toast
+from hub.pages import go, page, toast, zone_of
 from hub.paging import MAX_LIMIT
-from hub.policies.service import active_policy
 from hub.queue.pages import row_view
 from hub.queue.queries import queue_rows
 from hub.tickets import pages as ticket_pages
@@ -138,7 +136,7 @@ def conversation_page(
         composer=_composer(session, conversation),
         statuses=[{"value": value, "text": text} for value, text in STATUS_CHOICES],
         priorities=URGENCIES,
-        snoozes=snooze_choices(now, _zone(request, session)),
+        snoozes=snooze_choices(now, zone_of(request, session)),
         known_tags=[each.name for each in list_tags(session)],
         moods=SENTIMENTS,
         intents=INTENTS,
@@ -243,7 +241,7 @@ def status(
     conversation = service.get_conversation(session, conversation_id)
     before, slept_until = conversation.status, conversation.snoozed_until
     if snooze is not None:
-        snoozed_until = snooze_until(snooze, now, _zone(request, session))
+        snoozed_until = snooze_until(snooze, now, zone_of(request, session))
     service.set_status(session, conversation, status, user=user, now=now, snoozed_until=snoozed_until)
     if before != status:
         fields = {"status": "open" if before == "new" else before}
@@ -360,14 +358,6 @@ def _message_counts(session: Session, ids: list[int]) -> dict[int, int]:
         .group_by(Message.conversation_id)
     )
     return dict(rows.all())
-
-
-def _zone(request: Request, session: Session) -> ZoneInfo:
-    """The browser's time zone, as its cookie says; the policy's where it says none."""
-    try:
-        return ZoneInfo(unquote(request.cookies["zone"]))
-    except (KeyError, ValueError, OSError):
-        return ZoneInfo(active_policy(session).policy.time_zone)
 
 
 def _newlines(text: str) -> str:

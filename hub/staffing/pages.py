@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from collections.abc import Sequence
+from datetime import date
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -10,7 +11,7 @@ from fastapi import APIRouter, Request, Response
 
 from hub.clock import utcnow
 from hub.http import PageUser, SessionDep
-from hub.pages import page
+from hub.pages import page, zone_of
 from hub.policies.service import active_policy
 from hub.queue.handling import handling_views
 from hub.queue.planner import agents_on_duty
@@ -24,7 +25,7 @@ router = APIRouter()
 def staffing_page(request: Request, session: SessionDep, user: PageUser) -> Response:
     now = utcnow()
     found = foreseen(session, now)
-    policy = active_policy(session).policy
+    policy, zone = active_policy(session).policy, zone_of(request, session)
     hours = found.hours if found else []
     return page(
         request,
@@ -42,25 +43,25 @@ def staffing_page(request: Request, session: SessionDep, user: PageUser) -> Resp
         warned_since=found.warned_since if found else None,
         agents=agents_on_duty(session, now, policy.assignment.away_after),
         hours=hours,
-        days=_by_day(hours, policy.time_zone),
+        days=_by_day(hours, zone),
+        zone=zone.key,
         learns=policy.handling.learn,
         handling=handling_views(session, policy),
     )
 
 
-def _by_day(hours: list[HourView] | Any, time_zone: str) -> list[dict[str, Any]]:
-    """The hours by local day of the brand, each with its sum."""
-    zone = ZoneInfo(time_zone)
-    days: dict[Any, list[HourView]] = {}
+def _by_day(hours: Sequence[HourView], zone: ZoneInfo) -> list[dict[str, Any]]:
+    """The hours by the reader's day, in whose zone the browser shows them, each day with its sum."""
+    days: dict[date, list[HourView]] = {}
     for hour in hours:
         days.setdefault(hour.starts_at.astimezone(zone).date(), []).append(hour)
     return [
         {
-            "at": datetime.combine(day, datetime.min.time(), zone),
+            "begins_at": each[0].starts_at,
             "expected": sum(hour.expected for hour in each),
             "most": max(hour.needed for hour in each),
             "agent_hours": sum(hour.needed for hour in each),
             "hours": each,
         }
-        for day, each in days.items()
+        for each in days.values()
     ]

@@ -118,7 +118,7 @@ def iso(at: datetime) -> str:
 
 def utc(at: datetime, style: str = "clock") -> str:
     """What a moment reads as before the browser has put it in its own zone."""
-    formats = {"day": "%-d %b %Y", "full": "%-d %b %Y, %H:%M UTC"}
+    formats = {"day": "%-d %b %Y", "hour": "%H:%M UTC", "full": "%-d %b %Y, %H:%M UTC"}
     return at.astimezone(UTC).strftime(formats.get(style, "%-d %b, %H:%M UTC"))
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from datetime import datetime, timedelta
+from zoneinfo import ZoneInfo
 
 import pytest
 from fastapi.testclient import TestClient
@@ -11,7 +13,8 @@ from sqlalchemy.orm import Session
 from hub.accounts.service import heartbeat
 from hub.channels.models import Channel
 from hub.clock import utcnow
-from hub.conversations.models import Promise
+from hub.conversations.models import Conversation, Promise
+from hub.policies.service import active_policy
 from hub.runtime import Hub
 from hub.staffing.models import Foresight
 from hub.staffing.queries import foreseen, hourly_counts, past_cases, warning_of
@@ -33,7 +36,7 @@ def history(session: Session, days: int, a_day: int = 4, now: datetime = NOW) ->
             message = receive_one(
                 session, where, inbound("hello", author=f"author{number}", sent_at=begins), now=begins
             )
-            conversation = session.get_one(factories.Conversation, message.conversation_id)
+            conversation = session.get_one(Conversation, message.conversation_id)
             promise = conversation.promise
             assert promise is not None
             promise.met_at, conversation.promise, conversation.reply_by = begins + HOUR / 4, None, None
@@ -57,7 +60,7 @@ def test_the_past_is_counted_by_the_hour(session: Session) -> None:
     assert sum(counts) == 12
     assert counts[:6] == [1, 1, 1, 1, 0, 0]
     assert len(counts) == (NOW - since) // HOUR
-    assert len(past_cases(session, factories.active_policy(session).policy)) == 12
+    assert len(past_cases(session, active_policy(session).policy)) == 12
 
 
 @ON_SQLITE
@@ -184,6 +187,34 @@ def test_pages_and_api(hub: Hub, agent: TestClient, api: TestClient, days: int) 
         assert report["hours"] == []
     else:
         assert "Agents needed" in text
+        assert "Days and hours of Europe/Berlin." in text
         assert "By Erlang" in text
         assert len(report["hours"]) == 48
         assert report["outlook"]["agents"] >= 0
+
+
+@ON_SQLITE
+@pytest.mark.parametrize("zone", ["America/New_York", "Asia/Kolkata", "Pacific/Auckland"])
+def test_hours_stand_below_the_day_that_they_are_of_where_one_reads_them(
+    hub: Hub, agent: TestClient, zone: str
+) -> None:
+    hours = [
+        {"starts_at": (utcnow() + step * HOUR).isoformat(), "expected": 1.0, "low": 0, "high": 3, "load": 0.1}
+        | {"erlang": 1, "needed": 1}
+        for step in range(48)
+    ]
+    foresee(hub)
+    with hub.database.session() as session:
+        row = session.get_one(Foresight, 1)
+        row.looked_at, row.history_hours, row.hours = utcnow(), 400, hours
+    agent.cookies.set("zone", zone.replace("/", "%2F"))
+    text = agent.get("/staffing").text
+    assert f"Days and hours of {zone}." in text
+    days = []
+    for table in text.split('<section class="card block">'):
+        if "By Erlang" in table:
+            shown = [datetime.fromisoformat(at) for at in re.findall(r'datetime="([^"]+)"', table)]
+            (day,) = {at.astimezone(ZoneInfo(zone)).date() for at in shown}
+            days.append(day)
+    assert len(days) >= 2
+    assert days == sorted(set(days))

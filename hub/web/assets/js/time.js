@@ -23,6 +23,7 @@ const sameDay = (at) => new Date(at).toDateString() === new Date(now()).toDateSt
 const styles = {
   clock: (at) => (sameDay(at) ? clock : dayClock).format(at),
   day: (at) => day.format(at),
+  hour: (at) => clock.format(at),
   full: (at) => dayClock.format(at),
   wake: (at) => (sameDay(at) ? clock : weekdayClock).format(at),
   ago: (at) => (now() - at < 60_000 ? "just now" : `${short((now() - at) / 1000)} ago`),
