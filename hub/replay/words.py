@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from routing.replay.needs import NeedGroup
+from routing.replay.needs import ANYBODY, NeedGroup
 from routing.replay.report import Run
 
 _MOST_REFS = 5
@@ -18,9 +18,12 @@ def need_words(group: NeedGroup) -> str:
 def nobody_words(run: Run, ref: str) -> list[str]:
     """A sentence for each need of what nobody on duty could ever answer; `ref` is what the numbers are of."""
     if run.nobody and not run.needs:
-        return [f"Nobody was on duty any more for {_conversations(run.nobody)}."]
+        return [f"Nobody was on duty after {_conversations(run.nobody)} came."]
     return [
-        f"Nobody on duty could answer {_conversations(group.nobody)} that {_need(group)} "
+        f"Nobody was on duty after {_conversations(group.nobody)} came that anybody can answer "
+        f"{_which(group, ref)}."
+        if group.needs == ANYBODY
+        else f"Nobody on duty could answer {_conversations(group.nobody)} that {_need(group)} "
         f"{_which(group, ref)}: {_why(group)}."
         for group in run.needs
         if group.nobody
@@ -41,6 +44,7 @@ def _which(group: NeedGroup, ref: str) -> str:
 
 
 def _why(group: NeedGroup) -> str:
+    came = "it came" if group.nobody == 1 else "they came"
     if group.agents:
-        return "who can was not on duty after they came"
-    return "no agent can" if group.agents == 0 else "nobody was on duty after they came"
+        return f"who can was not on duty after {came}"
+    return "no agent can" if group.agents == 0 else f"nobody was on duty after {came}"
