@@ -52,9 +52,12 @@ class Compared:
 
     @property
     def value(self) -> str:
-        """What a text says, without its quotes; all else as it is written."""
+        """What a text says, without its quotes; all else, and what cannot be read, as it is written."""
         written = self.literal.text
-        return str(ast.literal_eval(written)) if self.literal.kind == "text" else written
+        try:
+            return str(ast.literal_eval(written)) if self.literal.kind == "text" else written
+        except (SyntaxError, ValueError):
+            return written
 
 
 def words_of(text: str) -> list[Word]:

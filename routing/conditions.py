@@ -16,7 +16,7 @@ from itertools import pairwise
 from typing import Any
 
 from cel_expr_python import cel
-from pydantic import GetCoreSchemaHandler
+from pydantic import GetCoreSchemaHandler, ValidationInfo
 from pydantic_core import CoreSchema, core_schema
 
 from routing.condition_words import Word, compared, numbers, thresholds, whole_numbers_to_widen, words_of
@@ -24,8 +24,8 @@ from routing.facts import ABSENT, FACTS, Fact, FactType, Value, values_of
 from routing.types import Facts
 
 MOST_CHARACTERS = 4000
-RULED = "ruled"
-"""In the context of a validation: `ruled` of `Condition.parse`."""
+CONDITIONS = "conditions"
+"""In the context of a validation: `ruled`, as for `Condition.parse`, or `unread`: any text is let be."""
 FUNCTIONS = ("size", "contains", "startsWith", "endsWith", "matches", "exists", "all", "exists_one", "filter")
 """Those of CEL that the guide tells of."""
 
@@ -129,6 +129,13 @@ class Condition:
             raise ConditionError(text, faults)
         return cls(text)
 
+    @classmethod
+    def _validated(cls, text: object, info: ValidationInfo) -> Condition:
+        how = (info.context or {}).get(CONDITIONS)
+        if how == "unread" and isinstance(text, str) and len(text) <= MOST_CHARACTERS:
+            return cls(text)
+        return cls.parse(text, ruled=how == "ruled")
+
     def holds(self, known: Known) -> bool:
         """Whether it is so. Never raises: what cannot be told (the third of two intents) is not so."""
         return _program(self.text).eval(known.activation).value() is True
@@ -152,7 +159,7 @@ class Condition:
     @classmethod
     def __get_pydantic_core_schema__(cls, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
         return core_schema.with_info_plain_validator_function(
-            lambda text, info: cls.parse(text, ruled=bool(info.context and info.context.get(RULED))),
+            cls._validated,
             serialization=core_schema.plain_serializer_function_ser_schema(lambda condition: condition.text),
             json_schema_input_schema=core_schema.str_schema(min_length=1, max_length=MOST_CHARACTERS),
         )

@@ -15,7 +15,7 @@ from routing.assignment_rules import Assignment, Capacity
 from routing.automation_rules import Automation, Template
 from routing.calendar_rules import CalendarRules, TimeZone
 from routing.calendars import Calendar, HolidaySource
-from routing.conditions import RULED, Condition
+from routing.conditions import CONDITIONS, Condition
 from routing.handling import Handling
 from routing.located_yaml import Problem, read_yaml
 from routing.plan_rules import PlanRules
@@ -193,25 +193,34 @@ def read_policy(text: str, *, ruled: bool = False) -> Policy:
     document = read_yaml(text)
     problems = document.problems
     if isinstance(document.data, dict):
+        policy: Policy | None
         try:
-            policy = Policy.model_validate(document.data, context={RULED: ruled})
+            policy = Policy.model_validate(document.data, context={CONDITIONS: "ruled" if ruled else None})
         except ValidationError as error:
             problems += field_problems(error, document, policy_schema())
-        else:
-            if not ruled:
-                found = (
-                    *contradictions(policy),
-                    *calendar_rules.contradictions(policy),
-                    *assignment_rules.contradictions(policy),
-                    *warnings.contradictions(policy),
-                    *automation_rules.contradictions(policy),
-                )
-                problems += [document.problem(path, message) for path, message in found]
-            if not problems:
-                return policy
+            policy = _whatever_its_conditions(document.data)
+        if policy is not None and not ruled:
+            found = (
+                *contradictions(policy),
+                *calendar_rules.contradictions(policy),
+                *assignment_rules.contradictions(policy),
+                *warnings.contradictions(policy),
+                *automation_rules.contradictions(policy),
+            )
+            problems += [document.problem(path, message) for path, message in found]
+        if policy is not None and not problems:
+            return policy
     elif not problems:
         problems.append(document.problem((), "a policy is a mapping of names to values"))
     raise PolicyError(tuple(sorted(problems, key=lambda problem: (problem.line, problem.column))))
+
+
+def _whatever_its_conditions(data: dict[str, Any]) -> Policy | None:
+    """The policy, where nothing but conditions is wrong: so what else does not fit can be told with them."""
+    try:
+        return Policy.model_validate(data, context={CONDITIONS: "unread"})
+    except ValidationError:
+        return None
 
 
 def policy_schema() -> dict[str, Any]:

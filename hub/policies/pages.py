@@ -88,7 +88,7 @@ def compare_page(
         active=active.id,
         lines=compare(first, second),
         text=second.source.splitlines(),
-        problems=check(second.source),
+        problems=check(second.source, ruled=True),
     )
 
 

@@ -39,10 +39,10 @@ def may_change(user: User) -> None:
         raise Forbidden("only managers and admins change the policy")
 
 
-def check(text: str) -> tuple[Problem, ...]:
-    """All that is wrong with a policy, none where it can rule."""
+def check(text: str, *, ruled: bool = False) -> tuple[Problem, ...]:
+    """All that is wrong with a policy, none where it can rule; `ruled`: where it can again."""
     try:
-        _parsed(text)
+        _parsed(text, ruled)
     except PolicyError as error:
         return error.problems
     return ()

@@ -162,6 +162,7 @@ def test_what_a_condition_answers(condition: str, of_all: bool, of_nothing: bool
         ("-5 < customer.valence", 1, "customer.valence is -1 to 1, never -5"),
         ("customer.valence > -1.5 || true", 20, "customer.valence is -1 to 1, never -1.5"),
         ("customer.spend_percentile > 101", 28, "customer.spend_percentile is 0 to 100, never 101"),
+        (r'text == "\x"', 8, "cannot be read near"),
         ('language == "english"', 12, "language is an ISO 639-1 code such as \"de\", never 'english'"),
         ('language in ["en", "DE"]', 19, "never 'DE'; did you mean de?"),
         ('customer.journey_stage == "Loyal"', 26, "did you mean loyal?"),

@@ -224,3 +224,12 @@ def test_what_ruled_can_be_read_though_it_is_refused_by_now(old: str, new: str) 
     assert read_policy(text, ruled=True).policies[1].name == "Rest"
     with pytest.raises(PolicyError, match="timezone"):
         read_policy(text.replace("time_zone", "timezone"), ruled=True)
+
+
+def test_what_does_not_fit_is_told_beside_faulty_conditions() -> None:
+    when = 'channel.knd == "social" && customer.tier == "platinm" && intents == "complaint"'
+    text = POLICY.replace('channel.kind == "social"', when)
+    text = text.replace("platinum: 15m", "platinm: 15m").replace("calendar: office", "calendar: ofice")
+    told = problems(text)
+    assert [problem.partition(": ")[0] for problem in told] == ["line 9"] * 3 + ["line 10", "line 13"]
+    assert sum("did you mean platinum?" in problem for problem in told) == 2
