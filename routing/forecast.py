@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import math
 from bisect import bisect_left
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
@@ -32,6 +33,8 @@ _PROFILE_HALF_LIFE_DAYS = 42.0
 # An hour of the week is believed as far as so many messages were expected in it; the rest is its day's sum at
 # the usual rhythm of all days.
 _PROFILE_BELIEF = 8.0
+# What is more than so many times what the same hour brings on other days, or in other weeks, was a surge.
+_SURGE = 3.0
 _HOLIDAY_BELIEF = 20.0
 _SUNDAY = 6
 # Days and hours of fewer expected messages say nothing of how different they are.
@@ -79,13 +82,14 @@ def forecast(
     holidays = {day: is_holiday(day) for day in {hour.date() for hour in hours}}
     seen = len(counts)
     kinds = [_SUNDAY * 24 + hour.hour if holidays[hour.date()] else _of_week(hour) for hour in hours]
-    profile = _profile(counts, hours[:seen], [holidays[hour.date()] for hour in hours[:seen]])
+    usual = _without_surges(counts, hours[:seen])
+    profile = _profile(usual, hours[:seen], [holidays[hour.date()] for hour in hours[:seen]])
     shape = [profile[kind] for kind in kinds]
     holiday = _holiday_factor(counts, hours, holidays, shape)
     shape = [each * holiday if holidays[at.date()] else each for each, at in zip(shape, hours, strict=True)]
     levels = _levels(counts, shape, hours)
     expected = [level * each for level, each in zip(levels, shape, strict=True)]
-    spread_of_days, spread_of_hours = _spreads(counts, expected, hours)
+    spread_of_days, spread_of_hours = _spreads(usual, expected, hours)
     # The day's factor, given what was seen of it: gamma is conjugate to Poisson.
     belief = 1 / spread_of_days
     today = hours[seen].date() if ahead else None
@@ -118,7 +122,31 @@ def _faded(hours: Sequence[datetime], half_life_days: float) -> list[float]:
     return [step ** (len(hours) - 1 - index) for index in range(len(hours))]
 
 
-def _profile(counts: Sequence[int], hours: Sequence[datetime], off: Sequence[bool]) -> list[float]:
+def _without_surges(counts: Sequence[int], hours: Sequence[datetime]) -> list[float]:
+    """The counts, of a surge only as much as an unusual hour may bring.
+
+    A surge is no word on the hours of other days, nor on how far those differ. What comes at the same hour of
+    every week is none.
+    """
+    sums: Counter[int] = Counter()
+    seen: Counter[int] = Counter()
+    for count, hour in zip(counts, hours, strict=True):
+        for key in _alike(hour):
+            sums[key] += count
+            seen[key] += 1
+    found = []
+    for count, hour in zip(counts, hours, strict=True):
+        elsewhere = max((sums[key] - count) / max(seen[key] - 1, 1) for key in _alike(hour))
+        found.append(min(count, _ENOUGH + _SURGE * elsewhere))
+    return found
+
+
+def _alike(hour: datetime) -> tuple[int, int]:
+    """What an hour may be compared with: the same hour of other days, and that of other weeks."""
+    return hour.hour, 24 + _of_week(hour)
+
+
+def _profile(counts: Sequence[float], hours: Sequence[datetime], off: Sequence[bool]) -> list[float]:
     """The share of each hour of the week, such that their mean is 1; holidays are left out."""
     said, weighed = [0.0] * 168, [0.0] * 168
     for count, hour, weight, holiday in zip(
@@ -179,7 +207,7 @@ def _levels(counts: Sequence[int], shape: Sequence[float], hours: Sequence[datet
 
 
 def _spreads(
-    counts: Sequence[int], expected: Sequence[float], hours: Sequence[datetime]
+    counts: Sequence[float], expected: Sequence[float], hours: Sequence[datetime]
 ) -> tuple[float, float]:
     """The variance of the days' factor and of the hours' own, by the method of moments."""
     by_day: dict[date, list[int]] = {}

@@ -115,6 +115,29 @@ def test_a_new_level_is_followed() -> None:
     assert now == pytest.approx(2 * sum(counts[: 9 * WEEK]) / 9, rel=0.25)
 
 
+def test_a_surge_says_nothing_of_other_days() -> None:
+    quiet = [round(count / 20) for count in busy_weeks(9, weeks=2)]
+    surge = list(quiet)
+    # On the second Thursday, from 17:00 to 20:00; the forecast begins on the Monday after it.
+    for hour, count in ((17, 26), (18, 51), (19, 25)):
+        surge[WEEK + 3 * 24 + hour] += count
+    usual = forecast(quiet, SINCE, "UTC", 24).hours
+    found = forecast(surge, SINCE, "UTC", 24).hours
+    assert sum(hour.expected for hour in found) < 1.5 * sum(hour.expected for hour in usual)
+    for hour, before in zip(found, usual, strict=True):
+        assert hour.expected < 2 * before.expected + 2, hour
+        assert hour.high <= 3 * before.high + 3, hour
+
+
+def test_what_comes_every_week_is_no_surge() -> None:
+    counts = list(busy_weeks(9))
+    for week in range(9):
+        counts[week * WEEK + 3 * 24 + 18] += 400
+    found = forecast(counts, SINCE, "UTC", WEEK).hours
+    assert found[3 * 24 + 18].expected > 250
+    assert found[2 * 24 + 18].expected < 150
+
+
 def test_less_than_a_week_says_nothing() -> None:
     with pytest.raises(ValueError, match="less than a week"):
         forecast([1] * (FEWEST_HOURS - 1), SINCE, "UTC", 3)
