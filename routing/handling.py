@@ -8,6 +8,7 @@ counts as no more than that, since the agent may have done something else.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Annotated, NamedTuple
@@ -53,6 +54,11 @@ class Expected(NamedTuple):
 
     seconds: float
     intent: IntentLabel | None
+
+    @property
+    def whole_seconds(self) -> int:
+        """At least 1, as the planner wants it."""
+        return max(math.ceil(self.seconds), 1)
 
 
 class HandlingTimes:

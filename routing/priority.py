@@ -45,7 +45,8 @@ def prioritise(
         second_due_at=target.calendar.deadline(due_at, target.time),
         weight=math.prod(reason.factor for reason in reasons),
         reasons=reasons,
-        work_seconds=max(math.ceil(work.seconds), 1),
+        work_seconds=work.whole_seconds,
+        work_intent=work.intent,
     )
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal, NamedTuple, get_args
 
-from sentiment.types import Analysis
+from sentiment.types import Analysis, IntentLabel
 
 Metric = Literal["first_reply_time", "next_reply_time", "periodic_update_time", "resolution_time"]
 METRICS: tuple[Metric, ...] = get_args(Metric)
@@ -101,7 +101,8 @@ class Priority:
     """The promise and the worth of a conversation.
 
     `due_at` is the promise, `second_due_at` one more target later; `weight` is the product of the reasons'
-    factors; `work_seconds` the expected handling time; `policy` the name of the rule that matched.
+    factors; `work_seconds` the expected handling time, which is that of `work_intent`, None where no intent
+    is known; `policy` the name of the rule that matched.
     """
 
     metric: Metric
@@ -112,6 +113,7 @@ class Priority:
     weight: float
     reasons: tuple[Reason, ...]
     work_seconds: int
+    work_intent: IntentLabel | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -68,7 +68,8 @@ class Conversation(Base):
     waits for us, and its status is new or open; or an update is owed. `priority` (`routing.types.Urgency`)
     and `tags` are given by people and rules. `weight`, `reasons` and `promise` say why it stands where it
     stands; each change of them is a row of `hub.queue.models.Decision`. `placed_for` is the customer's
-    `changed_at` that was seen then, None once nothing is owed;
+    `changed_at` that was seen then, None once nothing is owed. `work_seconds` were expected then, for
+    `work_intent`, "" where no intent was sure: the plan asks what is expected of that by now.
     `gave_way_at` is set while its first promise is given up. `lane` is what it takes to answer, by
     `needs_rule` or since it was sent `sent_to_team`; from `relax_at` on `relaxed_lane`; "" where the policy
     asks for nothing. `load` counts for its owner's capacity. `known_by_id` knows the customer, and has it
@@ -164,6 +165,7 @@ class Conversation(Base):
     weight: Mapped[float | None] = mapped_column(Float)
     reasons: Mapped[list[dict[str, Any]] | None] = mapped_column(JsonColumn)
     work_seconds: Mapped[int | None]
+    work_intent: Mapped[str | None] = mapped_column(String(40))
     reply_by: Mapped[datetime | None] = mapped_column(UtcDateTime)
     gave_way_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     gave_way_to: Mapped[int] = mapped_column(default=0)

@@ -10,7 +10,7 @@ from typing import cast
 from sqlalchemy.orm import Session, object_session
 
 from hub.conversations.models import Conversation, Promise
-from hub.conversations.state import history_of, state_of
+from hub.conversations.state import history_of
 from hub.policies.service import policy_of
 from routing.calendars import Calendar
 from routing.clocks import ConversationState
@@ -39,6 +39,12 @@ NOTHING = Promised("", {})
 
 def warnings_of(promise: Promise, policy: Policy) -> list[tuple[datetime, WarningStep]]:
     """The warnings of a promise that are still to come, each with when, the earliest first."""
+    return _warnings(promise, policy, calendar_of(promise), _stood(promise))
+
+
+def _warnings(
+    promise: Promise, policy: Policy, calendar: Calendar, stood: Sequence[Pause]
+) -> list[tuple[datetime, WarningStep]]:
     metric = cast("Metric", promise.metric)
     return coming(
         policy.warnings,
@@ -46,8 +52,8 @@ def warnings_of(promise: Promise, policy: Policy) -> list[tuple[datetime, Warnin
         promise.warned or (),
         promise.started_at,
         timedelta(seconds=promise.target_seconds),
-        calendar_of(promise),
-        _stood(promise),
+        calendar,
+        stood,
         policy.calendar,
     )
 
@@ -112,6 +118,7 @@ def close(promise: Promise, now: datetime, met_at: datetime | None = None) -> No
 def follow(
     session: Session,
     conversation: Conversation,
+    state: ConversationState,
     rows: Sequence[Promise],
     terms: Promised,
     policy: Policy,
@@ -123,11 +130,11 @@ def follow(
     place in the queue. The clocks keep what has elapsed: each counts from when it began, whatever changes
     later.
     """
-    state = state_of(conversation)
+    found = owed(state)
     standings: dict[Promise, Standing] = {}
     for metrics in (REPLIES, {"periodic_update_time"}, {"resolution_time"}):
         mine = [row for row in rows if row.metric in metrics]
-        wanted = next((each for each in owed(state) if each.metric in metrics), None)
+        wanted = next((each for each in found if each.metric in metrics), None)
         term = terms.target(wanted.metric) if wanted else None
         if wanted is None or term is None:
             for row in mine:
@@ -137,8 +144,7 @@ def follow(
         row = _row_for(session, conversation, wanted, mine, now)
         row.policy, row.tier = terms.policy, conversation.customer.tier
         row.policy_version_id = conversation.policy_version_id
-        standings[row] = _fill(row, wanted, term, state, now)
-        row.warn_at = next((at for at, _ in warnings_of(row, policy)), None) if policy.warnings else None
+        standings[row] = _fill(row, wanted, term, policy, state, now)
     chosen = governing(standings.values(), state.status, now)
     governs = next((row for row, stands in standings.items() if stands is chosen), None)
     if governs is not conversation.promise:
@@ -198,7 +204,9 @@ def _drop(
         session.delete(row)
 
 
-def _fill(row: Promise, wanted: Owed, term: Target, state: ConversationState, now: datetime) -> Standing:
+def _fill(
+    row: Promise, wanted: Owed, term: Target, policy: Policy, state: ConversationState, now: datetime
+) -> Standing:
     stood = pauses(wanted.metric, wanted.started_at, state.history)
     row.metric, row.started_at = wanted
     row.target_seconds = int(term.time.total_seconds())
@@ -215,4 +223,6 @@ def _fill(row: Promise, wanted: Owed, term: Target, state: ConversationState, no
         row.asks_at = asks_at if asks_at > now else None
     else:
         row.asks_at = None
+    coming_next = _warnings(row, policy, term.calendar, stood) if policy.warnings else []
+    row.warn_at = coming_next[0][0] if coming_next else None
     return Standing(wanted.metric, row.due_at, asks_at)

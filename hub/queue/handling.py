@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
+from functools import cache
 from typing import Any, cast
 
 from sqlalchemy import ColumnElement, and_, func, or_, select, update
@@ -20,12 +21,13 @@ from hub.assignment.models import Assignment
 from hub.clock import utcnow
 from hub.conversations.analysis import to_analysis
 from hub.conversations.models import AnalysisRow, Message, Promise
+from hub.database import nudge
 from hub.policies.service import active_policy
 from hub.queue.models import LearntTimes
 from hub.runtime import Hub
 from hub.turns import take_turn
 from routing.facts import sure_intents
-from routing.handling import HandlingTimes, Learnt
+from routing.handling import Expected, HandlingTimes, Learnt
 from routing.policy import Policy
 from routing.types import Metric
 from sentiment.types import IntentLabel
@@ -39,7 +41,8 @@ _FIRST = timedelta(days=7)
 _MOST = 2000
 # What was answered is seen once whoever answered has committed.
 _SETTLED = timedelta(seconds=30)
-_NO_INTENT = ""
+NO_INTENT = ""
+"""How a row says that no intent was sure."""
 
 Answered = tuple[datetime, int]
 """When a person answered, and who."""
@@ -59,6 +62,22 @@ class HandlingView:
 def handling_times(session: Session, policy: Policy) -> HandlingTimes:
     """What is expected now, by the policy and what was learnt."""
     return HandlingTimes(policy.handling, _learnt(session) if policy.handling.learn else None)
+
+
+def work_by_now(session: Session, policy: Policy) -> Callable[[int, str | None], int]:
+    """What tells the work expected by now, in seconds, of a conversation that was placed with these.
+
+    That is of its `work_seconds` and `work_intent`; without the latter, in rows that were placed before it
+    was kept, the seconds stand.
+    """
+    times = handling_times(session, policy)
+
+    @cache
+    def seconds(intent: str) -> int:
+        known = cast("IntentLabel", intent) or None
+        return Expected(times.seconds(known), known).whole_seconds
+
+    return lambda placed_with, intent: placed_with if intent is None else seconds(intent)
 
 
 def handling_views(session: Session, policy: Policy) -> list[HandlingView]:
@@ -99,12 +118,13 @@ def learn_handling(hub: Hub) -> int:
                 times.saw(times.of([intent.label for intent in sure]).intent, seconds)
         last = met[-1].Promise.met_at, met[-1].Promise.id
     with hub.database.session() as session:
-        stored = {intent or _NO_INTENT: asdict(learnt) for intent, learnt in times.learnt.items()}
+        stored = {intent or NO_INTENT: asdict(learnt) for intent, learnt in times.learnt.items()}
         session.execute(
             update(LearntTimes)
             .where(LearntTimes.id == 1)
             .values(met_at=last[0], promise_id=last[1], times=stored)
         )
+        nudge(session, "plan")
     return 0
 
 

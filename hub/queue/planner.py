@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -14,10 +14,12 @@ from hub.clock import utcnow
 from hub.conversations.models import Conversation, Promise
 from hub.database import Base
 from hub.policies.service import active_policy
+from hub.queue.handling import work_by_now
 from hub.queue.models import PlanSummary
 from hub.runtime import Hub
 from hub.turns import take_turn
 from routing.plan import plan
+from routing.policy import Policy
 from routing.types import Fullest, Waiting
 
 # Beyond this many the rest keep their places: they are far down the queue, and the plan runs every second.
@@ -34,10 +36,10 @@ def plan_queue(hub: Hub) -> int:
     with hub.database.reading() as session:
         policy = active_policy(session).policy
         agents = agents_on_duty(session, now, policy.assignment.away_after)
-        queue = who_waits(session, HORIZON)
+        queue = who_waits(session, policy, HORIZON)
         last = session.get_one(PlanSummary, 1)
         before = Fullest(last.fullest_seconds, last.fullest_at) if last.fullest_at is not None else None
-        waiting = session.scalar(
+        in_queue = session.scalar(
             select(func.count()).select_from(Conversation).where(Conversation.reply_by.is_not(None))
         )
     planned = plan(
@@ -78,7 +80,7 @@ def plan_queue(hub: Hub) -> int:
             update(PlanSummary)
             .where(PlanSummary.id == 1)
             .values(
-                waiting=waiting,
+                waiting=in_queue,
                 agents=agents,
                 breaking=sum(1 for each in planned.breaking if due[each] > now),
                 agents_needed=planned.agents_needed,
@@ -92,26 +94,37 @@ def _fullest(fullest: Fullest | None) -> dict[str, Any]:
     return {"fullest_seconds": fullest.seconds, "fullest_at": fullest.at} if fullest is not None else {}
 
 
-def who_waits(session: Session, limit: int) -> list[tuple[Waiting, datetime]]:
+# Who stands in the queue has a weight and expected work.
+WAITING = (
+    Conversation.id,
+    Promise.due_at,
+    Promise.second_due_at,
+    Conversation.weight,
+    Conversation.work_seconds,
+    Conversation.gave_way_at,
+    Conversation.gave_way_to,
+    Conversation.work_intent,
+)
+"""What `waiting` reads."""
+
+
+def waiting(values: Sequence[Any], work: Callable[[int, str | None], int]) -> Waiting:
+    """A conversation as the planner sees it, of its `WAITING`; `work` is `hub.queue.handling.work_by_now`."""
+    number, due_at, second_due_at, weight, seconds, gave_way_at, gave_way_to, intent = values
+    return Waiting(number, due_at, second_due_at, weight, work(seconds, intent), gave_way_at, gave_way_to)
+
+
+def who_waits(session: Session, policy: Policy, limit: int) -> list[tuple[Waiting, datetime]]:
     """Those who wait for an agent, each with the `reply_by` it has now; the earliest first."""
-    # Who stands in the queue has a weight and expected work.
+    work = work_by_now(session, policy)
     rows: Iterable[Any] = session.execute(
-        select(
-            Conversation.id,
-            Promise.due_at,
-            Promise.second_due_at,
-            Conversation.weight,
-            Conversation.work_seconds,
-            Conversation.gave_way_at,
-            Conversation.gave_way_to,
-            Conversation.reply_by,
-        )
+        select(*WAITING, Conversation.reply_by)
         .join(Promise, Promise.id == Conversation.promise_id)
         .where(Conversation.reply_by.is_not(None))
         .order_by(Conversation.reply_by, Conversation.id)
         .limit(limit)
     )
-    return [(Waiting(*row[:-1]), row.reply_by) for row in rows]
+    return [(waiting(row[:-1], work), row.reply_by) for row in rows]
 
 
 def agents_on_duty(session: Session, now: datetime, away_after: timedelta) -> int:

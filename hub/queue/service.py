@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import replace
 from datetime import datetime
 from typing import cast
@@ -20,10 +20,10 @@ from hub.conversations.models import Conversation, Message, Promise
 from hub.conversations.promises import NOTHING, follow
 from hub.conversations.state import state_of
 from hub.customers.models import Customer
-from hub.database import among, nudge
+from hub.database import Base, among, nudge
 from hub.policies.service import ActivePolicy, active_policy
 from hub.queue.facts import facts_of
-from hub.queue.handling import handling_times
+from hub.queue.handling import NO_INTENT, handling_times
 from hub.queue.models import Decision
 from hub.runtime import Hub
 from routing import explanations
@@ -45,6 +45,7 @@ _PLACE = (
     "weight",
     "reasons",
     "work_seconds",
+    "work_intent",
     "reply_by",
     "gave_way_at",
     "gave_way_to",
@@ -55,6 +56,17 @@ _PLACE = (
     "load",
     "known_by_id",
     "held_until",
+)
+# And of promises; `breached_at` is marked by who does not hold the conversation.
+_PROMISE = (
+    "policy",
+    "policy_version_id",
+    "tier",
+    "target_seconds",
+    "due_at",
+    "second_due_at",
+    "asks_at",
+    "warn_at",
 )
 # Whoever hands out waits while so many are placed.
 ON_SIGHT = 64
@@ -69,7 +81,8 @@ def place(
     """
     policy = active.policy
     metrics = {metric for rule in policy.policies for metric in METRICS if rule.targets(metric)}
-    found = {conversation.id: owed(state_of(conversation)) for conversation in conversations}
+    states = {conversation.id: state_of(conversation) for conversation in conversations}
+    found = {key: owed(state) for key, state in states.items()}
     owing = [
         conversation
         for conversation in conversations
@@ -84,16 +97,16 @@ def place(
         conversation.updated_at = now
         conversation.policy_version_id = active.version_id
         conversation.placed_for = conversation.customer.changed_at if found[conversation.id] else None
-        mine = rows.get(conversation.id, ())
+        state, mine = states[conversation.id], rows.get(conversation.id, ())
         if conversation.id not in facts_by_id:
-            follow(session, conversation, mine, NOTHING, active.policy, now)
+            follow(session, conversation, state, mine, NOTHING, active.policy, now)
             leave_queue(conversation)
             continue
         facts = facts_by_id[conversation.id]
         before = _outcome(conversation)
         known = known_of(facts, policy)
         terms = promised(facts, policy, known)
-        serve = follow(session, conversation, mine, terms, active.policy, now)
+        serve = follow(session, conversation, state, mine, terms, active.policy, now)
         promise = conversation.promise
         if promise is None:
             leave_queue(conversation)
@@ -112,6 +125,7 @@ def place(
                 }
             )
         conversation.work_seconds = priority.work_seconds
+        conversation.work_intent = priority.work_intent or NO_INTENT
         if serve:
             gave_way = conversation.gave_way_at is not None
             conversation.reply_by = promise.second_due_at if gave_way else promise.due_at
@@ -120,15 +134,22 @@ def place(
     set_lanes(session, placed, active, now)
     set_timers(session, conversations, active.policy, now)
     if len(placed) > 1:
-        for conversation, *_ in placed:
-            for name in _PLACE:
-                flag_modified(conversation, name)
+        _write_alike([conversation for conversation, *_ in placed], _PLACE)
+        gone = session.deleted
+        followed = (row for mine in rows.values() for row in mine if row.is_open and row not in gone)
+        _write_alike(followed, _PROMISE)
     session.flush()
     if decided:
         session.execute(insert(Decision), decided)
     nudge(session, "plan")
     if not active.policy.assigns_freely:
         nudge(session, "assign")
+
+
+def _write_alike(rows: Iterable[Base], names: Collection[str]) -> None:
+    for row in rows:
+        for name in names:
+            flag_modified(row, name)
 
 
 def leave_queue(conversation: Conversation) -> None:

@@ -12,14 +12,15 @@ from sqlalchemy.orm import Session
 
 from hub.conversations.models import Conversation, Promise
 from hub.database import hour_of
-from hub.policies.service import policy_of
-from hub.queue.handling import REPLIES
+from hub.policies.service import active_policy, policy_of
+from hub.queue.handling import REPLIES, work_by_now
+from hub.queue.planner import WAITING, waiting
 from hub.staffing.models import Foresight
 from routing.calendars import Calendar
 from routing.forecast import HOUR
 from routing.policy import Policy
 from routing.staffing import Case, Outlook, Queued
-from routing.types import Metric, Waiting
+from routing.types import Metric
 
 HISTORY = timedelta(days=70)
 # The mix of conversations is that of the newest.
@@ -158,25 +159,17 @@ def _calendar_now(then: Policy, rule: str, metric: Metric, policy: Policy) -> Ca
 
 def queued(session: Session, limit: int) -> list[Queued]:
     """Those who wait for an agent, the first of the queue first, each with the calendar of their promise."""
+    work = work_by_now(session, active_policy(session).policy)
     rows: Iterable[Any] = session.execute(
-        select(
-            Conversation.id,
-            Promise.due_at,
-            Promise.second_due_at,
-            Conversation.weight,
-            Conversation.work_seconds,
-            Conversation.gave_way_at,
-            Conversation.gave_way_to,
-            Promise.policy_version_id,
-            Promise.policy,
-            Promise.metric,
-        )
+        select(*WAITING, Promise.policy_version_id, Promise.policy, Promise.metric)
         .join(Promise, Promise.id == Conversation.promise_id)
         .where(Conversation.reply_by.is_not(None))
         .order_by(Conversation.reply_by, Conversation.id)
         .limit(limit)
     )
     return [
-        Queued(Waiting(*waiting), policy_of(session, version_id).calendar_of(rule, cast("Metric", metric)))
-        for *waiting, version_id, rule, metric in rows
+        Queued(
+            waiting(values, work), policy_of(session, version_id).calendar_of(rule, cast("Metric", metric))
+        )
+        for *values, version_id, rule, metric in rows
     ]

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta
+from math import ceil
 
 import pytest
 from fastapi.testclient import TestClient
-from sqlalchemy import select
+from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
 from hub.accounts.models import User
@@ -15,6 +16,7 @@ from hub.conversations.models import Conversation
 from hub.conversations.service import get_conversation, reply
 from hub.policies.service import activate, active_policy
 from hub.queue.handling import handling_views, learn_handling
+from hub.queue.planner import who_waits
 from hub.runtime import Hub
 from routing.policy import DEFAULT_POLICY
 from sentiment.types import IntentLabel
@@ -95,6 +97,29 @@ def test_who_comes_then_is_expected_to_take_so_long(hub: Hub, clock: Clock, agen
     clock.advance(seconds=1)
     assert work() == 480
     assert expected(hub)["refund_return"] == (480, 20)
+
+
+@ON_SQLITE
+def test_the_plan_expects_it_of_those_who_wait_already(hub: Hub, clock: Clock, agent_id: int) -> None:
+    with hub.database.session() as session:
+        waiting = [asked(session, each, each, NOW) for each in ("refund_return", "technical_problem")]
+
+    def work() -> list[int]:
+        with hub.database.reading() as session:
+            queue = who_waits(session, active_policy(session).policy, 10)
+            seconds = {each.id: each.work_seconds for each, _ in queue}
+            return [seconds[number] for number in waiting]
+
+    assert work() == [480, 600]
+    clock.now = answered(hub, agent_id, "refund_return", [1, *[4] * 20]) + MINUTE
+    learn_handling(hub)
+    known = expected(hub)
+    assert work() == [ceil(known["refund_return"][0]), ceil(known["technical_problem"][0])]
+    assert work()[0] < 360
+    with hub.database.session() as session:
+        # Placed before the intent was kept.
+        session.execute(update(Conversation).values(work_intent=None))
+    assert work() == [480, 600]
 
 
 @ON_SQLITE

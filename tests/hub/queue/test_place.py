@@ -173,14 +173,16 @@ def test_those_of_whom_different_things_change_are_written_together(hub: Hub) ->
             name, tier = f"writer {number}", "gold" if number % 2 else None
             customer(session, name, Identity("handle", name, "chirp"), tier=tier)
             receive_one(session, chirp, inbound(author=name))
-        activate(session, DEFAULT_POLICY.replace("gold: 4", "gold: 5"), NOW)
+        text = DEFAULT_POLICY.replace("gold: 4", "gold: 5").replace("default: 2h}", "default: 3h}")
+        activate(session, text, NOW)
     written: list[str] = []
     listen(hub.database.engine, "before_cursor_execute", lambda *args: written.append(args[2]))
     assert replace_stale(hub) == 8
-    assert len([each for each in written if each.startswith("UPDATE conversations")]) == 1
+    for table in ("conversations", "promises"):
+        assert len([each for each in written if each.startswith(f"UPDATE {table}")]) == 1
     with hub.database.reading() as session:
-        weights = session.scalars(select(Conversation.weight).order_by(Conversation.id)).all()
-        assert weights == [1.0, 5.0] * 4
+        found = session.scalars(select(Conversation).order_by(Conversation.id)).all()
+        assert [(due_in(each), each.weight) for each in found] == [(180, 1.0), (30, 5.0)] * 4
 
 
 def test_placing_twice_changes_nothing(session: Session) -> None:
