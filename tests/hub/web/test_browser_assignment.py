@@ -16,6 +16,12 @@ from tests.hub.web.looking import arrive
 from tests.hub.web.serving import ServedHub
 from tests.hub.web.test_looks import AXE, PHONE, _audit
 
+# How many colours the dot of somebody has: online, away and offline differ.
+COLOURS = """(who) => new Set(["online", "away", "offline"].map((presence) => {
+    who.dataset.presence = presence;
+    return getComputedStyle(who, "::after").backgroundColor;
+})).size"""
+
 
 def test_an_offer_comes_by_itself_is_declined_and_comes_again_to_be_accepted(
     served: ServedHub, page: Page
@@ -63,6 +69,7 @@ def test_everybody_can_read_agents_and_offers(served: ServedHub, opened: Opened)
             assert page.request.post("/sign-in", form={"email": email, "password": PASSWORD}).ok
             page.goto(path)
             if path == "/agents":
+                assert page.locator(".agent-row .presence").evaluate(COLOURS) == 3
                 page.locator(".agent-row summary").click()
             expect(page.locator(shown)).to_be_visible()
             over = "document.documentElement.scrollWidth - document.documentElement.clientWidth"
