@@ -10,3 +10,4 @@ import "./composer.js";
 import "./files.js";
 import "./mail.js";
 import "./answers.js";
+import "./lines.js";
