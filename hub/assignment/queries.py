@@ -82,7 +82,8 @@ def find_agent(session: Session, user_id: int) -> User:
 
 
 def offer_views(session: Session, user_id: int, now: datetime) -> list[dict[str, Any]]:
-    """What is offered to somebody and can still be accepted, the one that runs out first at the top."""
+    """What is offered to somebody and can still be accepted, the one that runs out first at the top, and of
+    several the one that is to be answered first."""
     rows = session.execute(
         select(Conversation, Assignment)
         .join(Assignment, Assignment.conversation_id == Conversation.id)
@@ -98,7 +99,7 @@ def offer_views(session: Session, user_id: int, now: datetime) -> list[dict[str,
             joinedload(Conversation.channel),
             joinedload(Conversation.newest_message),
         )
-        .order_by(Conversation.accept_by, Conversation.id)
+        .order_by(Conversation.accept_by, Conversation.reply_by, Conversation.id)
     ).all()
     return [
         {

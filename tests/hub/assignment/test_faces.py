@@ -53,6 +53,23 @@ def test_an_offer_is_shown_everywhere_and_accepted(hub: Hub, agent: TestClient, 
     assert "was offered it" in page
 
 
+def test_of_offers_that_run_out_together_the_first_to_be_answered_is_at_the_top(
+    hub: Hub, clock: Clock, agent: TestClient
+) -> None:
+    with hub.database.session() as session:
+        active = rule_by(session)
+        session.scalars(select(User)).one().teams = ["social"]
+        channel = factories.channel(session)
+        came_first, urgent = (
+            receive_one(session, channel, inbound(author=name)).conversation_id for name in ("ann", "bob")
+        )
+        session.get_one(Conversation, urgent).reply_by = NOW
+        session.flush()
+        assert hand_out(session, active, NOW) == 2
+    page = agent.get("/offers").text
+    assert page.index(f'id="offer-{urgent}"') < page.index(f'id="offer-{came_first}"')
+
+
 def test_an_offer_is_declined_and_taken_back_by_going_away(hub: Hub, agent: TestClient, offered: int) -> None:
     assert agent.post(f"/conversations/{offered}/decline").status_code == 303
     assert owner_of(hub, offered) is None
