@@ -4,16 +4,21 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import pytest
+from typer.main import get_command
 from typer.testing import CliRunner, Result
 
 from hub.cli import app
 from hub.runtime import Hub, open_hub
 from hub.settings import Settings
 from tests.factories import WordScorer
+
+# To make the tree of commands takes longer than most of them do.
+_built = cache(get_command)
 
 
 class Cli:
@@ -48,6 +53,7 @@ def alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Cli:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("HUB_HOME", str(tmp_path / "var"))
     monkeypatch.setattr("sentiment.load", lambda *_, **__: WordScorer())
+    monkeypatch.setattr("typer.testing._get_command", _built)
     return Cli()
 
 
