@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from decimal import Decimal
-from functools import cached_property
+from functools import cache, cached_property
 from importlib.resources import files
 from typing import Annotated, Any, Literal
 
@@ -223,7 +223,8 @@ def _whatever_its_conditions(data: dict[str, Any]) -> Policy | None:
         return None
 
 
-def policy_schema() -> dict[str, Any]:
+@cache
+def policy_schema() -> Mapping[str, Any]:
     """The JSON Schema of a policy file, as published in docs/policy.schema.json."""
     schema = {"$schema": "https://json-schema.org/draft/2020-12/schema", **Policy.model_json_schema()}
     return schema | {"title": "cem-hub policy"}

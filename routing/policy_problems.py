@@ -23,7 +23,7 @@ _MESSAGES = {
     "tuple_type": "write a list, such as [a, b]",
     "dict_type": "write names and values, one a line",
     "model_type": "write names and values, one a line",
-    "string_type": "is no text: put it in quotes",
+    "string": "is no text: put it in quotes",
     "bool": "write true or false",
     "int": "write a whole number",
     "float": "write a number",
@@ -35,6 +35,8 @@ _MESSAGES = {
     "less_than": "must be less than {lt:g}",
     "string_too_short": "is empty",
     "string_too_long": "has more than {max_length} characters",
+    "string_pattern_mismatch": "does not look like {pattern}",
+    "finite_number": "write a number",
     "too_short": "is empty: name at least one",
     "too_long": "has more than {max_length}",
 }
@@ -75,8 +77,9 @@ def field_problems(error: ValidationError, document: Document, schema: Mapping[s
             case "value_error":
                 message = str(detail["ctx"]["error"])
             case kind:
-                said = _MESSAGES.get(kind) or _MESSAGES.get(kind.partition("_")[0]) or detail["msg"]
-                message = said.format_map(detail.get("ctx", {}))
+                ours = _MESSAGES.get(kind) or _MESSAGES.get(kind.partition("_")[0])
+                # Only ours has names to fill: what is said elsewhere may have braces of its own.
+                message = ours.format_map(detail.get("ctx", {})) if ours else detail["msg"]
         problems.append(document.problem(path, message))
     return problems
 

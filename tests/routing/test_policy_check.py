@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
-import pytest
+import json
+from typing import Any
 
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from routing.located_yaml import read_yaml
 from routing.policy import PolicyError, read_policy
 
 POLICY = """\
@@ -171,6 +177,11 @@ ZONE, CURRENCY, WEEK = "Europe/Berlin", "currency: EUR", "{monday: [09:00-17:00]
             "no such calendar: 'offic'; did you mean office?",
         ),
         ("", "teams: [5]", "17: teams[0]: is no text: put it in quotes"),
+        (
+            "",
+            "templates: {Sorry: {default: Hi, german: Hallo}}",
+            "17: templates.Sorry.german: does not look like ^(",
+        ),
         ("", "teams: ['']", "17: teams[0]: is empty"),
         ("", f"teams: [{'x' * 41}]", "17: teams[0]: has more than 40 characters"),
         ("", "teams: shop", "17: teams: write a list, such as [a, b]"),
@@ -233,3 +244,52 @@ def test_what_does_not_fit_is_told_beside_faulty_conditions() -> None:
     told = problems(text)
     assert [problem.partition(": ")[0] for problem in told] == ["line 9"] * 3 + ["line 10", "line 13"]
     assert sum("did you mean platinum?" in problem for problem in told) == 2
+
+
+EVERYTHING = (
+    POLICY.replace(
+        WEEK, WEEK + "\n    holidays: {country: DE, subdivision: BY}\n    exceptions: {2026-12-24: closed}"
+    )
+    + """
+exchange_rates: {USD: 0.9}
+listening: [{name: Ours, query: '@acme', when: customer.known, then: conversation}]
+weights: {tier: {gold: 2}, spend: [{top: 5, factor: 2}], sentiment: {negative: 1.5}}
+teams: [service]
+skills: [french]
+capacity: {default: 3, weights: {mail: 2}}
+assignment: {mode: push, needs: [{name: French, team: service, skills: {french: 2}, relax_after: 5m}]}
+warnings: [{at: 80%, to: [team], metrics: [first_reply_time], hours: office}]
+automations: [{name: Tell, on: [tag_added], when: event.tag == "vip", do: [{reply: Sorry}, {tag: [told]}]}]
+templates: {Sorry: {default: 'Hi {customer.name}', de: Hallo}}
+"""
+)
+VALUES = st.one_of(
+    st.none(),
+    st.booleans(),
+    st.integers(-2, 10**9),
+    st.floats(),
+    st.text(max_size=6),
+    st.sampled_from(["5h", "80%", "XX", "a{2,3}", "{", "%s", "always", "default", "2026-12-24"]),
+    st.lists(st.text(max_size=3), max_size=2),
+    st.dictionaries(st.text(max_size=3), st.integers(0, 9), max_size=2),
+)
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.data())
+def test_whatever_stands_somewhere_is_right_or_told_in_our_words(data: st.DataObject) -> None:
+    policy = read_yaml(EVERYTHING).data
+    assert problems(EVERYTHING) == []
+    place: Any = policy
+    while True:
+        key = data.draw(st.sampled_from(range(len(place)) if isinstance(place, list) else sorted(place)))
+        if not (isinstance(place[key], dict | list) and place[key]) or data.draw(st.integers(0, 4)) == 0:
+            break
+        place = place[key]
+    if isinstance(place, dict) and data.draw(st.booleans()):
+        place[data.draw(st.text(max_size=6))] = place.pop(key)
+    else:
+        place[key] = data.draw(VALUES)
+    for problem in problems(json.dumps(policy, ensure_ascii=False)):
+        assert "nput should" not in problem
+        assert "valid" not in problem.partition(": ")[2].replace("invalid regular expression", "")
