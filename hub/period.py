@@ -16,12 +16,13 @@ Unit = Literal["hour", "day"]
 
 @dataclass(frozen=True, slots=True)
 class Period:
-    """From the first of `starts` until `until`: whole hours or days, the last of them still going on.
+    """From the first of `starts` until `until`: whole hours or days of `zone`, the last still going on.
 
     `before` is where a period of the same length that ends at `since` begins.
     """
 
     unit: Unit
+    zone: str
     before: datetime
     starts: Sequence[datetime]
     until: datetime
@@ -50,10 +51,10 @@ def look_back(range_: Range, time_zone: str, now: datetime) -> Period:
         local = now.astimezone(zone)
         newest = local.replace(minute=0, second=0, microsecond=0).astimezone(UTC)
         hours = [newest - timedelta(hours=back) for back in reversed(range(count))]
-        return Period("hour", hours[0] - timedelta(hours=count), hours, now)
+        return Period("hour", time_zone, hours[0] - timedelta(hours=count), hours, now)
     today = now.astimezone(zone).date()
     days = [
         datetime.combine(today - timedelta(days=back), time(), zone).astimezone(UTC)
         for back in reversed(range(2 * count))
     ]
-    return Period("day", days[0], days[count:], now)
+    return Period("day", time_zone, days[0], days[count:], now)

@@ -45,6 +45,8 @@ def listening_page(request: Request, session: SessionDep, user: PageUser, range:
         totals={**found.totals.fields(), "negative_before": found.before.negative_share},
         over_time={
             "unit": found.period.unit,
+            # An hour is one everywhere, and told by the reader's clock.
+            "zone": found.period.zone if found.period.unit == "day" else "",
             "points": [{"at": at, **tally.fields()} for at, tally in found.over_time],
         },
         by_channel=[{"channel": channel, **tally.fields()} for channel, tally in found.by_channel],

@@ -42,6 +42,8 @@ def response_times_page(
         },
         over_time={
             "unit": found.period.unit,
+            # An hour is one everywhere, and told by the reader's clock.
+            "zone": found.period.zone if found.period.unit == "day" else "",
             "points": [{"at": at, **score.fields()} for at, score in found.over_time],
         },
         at_risk=[

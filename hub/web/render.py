@@ -12,6 +12,7 @@ from decimal import Decimal
 from functools import cache
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup, escape
@@ -116,10 +117,12 @@ def iso(at: datetime) -> str:
     return at.astimezone(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
 
 
-def utc(at: datetime, style: str = "clock") -> str:
-    """What a moment reads as before the browser has put it in its own zone."""
+def utc(at: datetime, style: str = "clock", zone: str = "UTC") -> str:
+    """What a moment reads as before the browser has put it in the reader's zone; of a day, that of `zone`."""
     formats = {"day": "%-d %b %Y", "hour": "%H:%M UTC", "full": "%-d %b %Y, %H:%M UTC"}
-    return at.astimezone(UTC).strftime(formats.get(style, "%-d %b, %H:%M UTC"))
+    return at.astimezone(ZoneInfo(zone) if style == "day" else UTC).strftime(
+        formats.get(style, "%-d %b, %H:%M UTC")
+    )
 
 
 def sparkline(values: Sequence[float], width: int = 120, height: int = 28) -> str:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+import re
+from datetime import datetime, timedelta
+from zoneinfo import ZoneInfo
 
 import pytest
 from fastapi.testclient import TestClient
@@ -12,6 +14,7 @@ from hub.conversations.service import get_conversation, reply
 from hub.queue.sweep import sweep
 from hub.runtime import Hub
 from tests.factories import channel, inbound, receive_one, user
+from tests.hub.conftest import ON_SQLITE
 
 
 @pytest.fixture
@@ -53,6 +56,18 @@ def test_page(agent: TestClient) -> None:
         assert "Author 1 &amp; Co" in text
         assert "not answered yet" in text
         assert "Author 2 &amp; Co" in text
+
+
+@ON_SQLITE
+@pytest.mark.usefixtures("answered")
+def test_days_are_called_as_the_brand_calls_them(agent: TestClient) -> None:
+    text = agent.get("/response-times", params={"range": "7d"}).text
+    days = re.findall(r'datetime="([^"]+)" data-when="day" data-zone="Europe/Berlin">([^<]+)<', text)
+    assert len(days) == 14
+    for begins, said in days:
+        local = datetime.fromisoformat(begins).astimezone(ZoneInfo("Europe/Berlin"))
+        assert (local.hour, f"{local:%-d %b %Y}") == (0, said)
+    assert '"zone": "Europe/Berlin"' in text or '"zone":"Europe/Berlin"' in text
 
 
 def test_page_of_nothing(agent: TestClient) -> None:

@@ -5,11 +5,12 @@ import { words } from "./words.js";
 Chart.register(BarController, BarElement, CategoryScale, LinearScale, LineController, LineElement, PointElement, Tooltip);
 
 const locale = navigator.language;
+const [day, time] = [{ day: "numeric", month: "short" }, { hour: "2-digit", minute: "2-digit" }];
 const labels = {
-  hour: { axis: new Intl.DateTimeFormat(locale, { hour: "2-digit", minute: "2-digit" }), title: new Intl.DateTimeFormat(locale, { weekday: "short", day: "numeric", month: "short", hour: "2-digit", minute: "2-digit" }) },
-  day: { axis: new Intl.DateTimeFormat(locale, { day: "numeric", month: "short" }), title: new Intl.DateTimeFormat(locale, { weekday: "long", day: "numeric", month: "long" }) },
+  hour: { axis: time, title: { weekday: "short", ...day, ...time } },
+  day: { axis: day, title: { weekday: "long", day: "numeric", month: "long" } },
+  moment: { axis: day, title: { weekday: "short", ...day, ...time } },
 };
-labels.moment = { axis: labels.day.axis, title: labels.hour.title };
 
 const formats = {
   count: (value) => value.toLocaleString("en"),
@@ -41,14 +42,17 @@ function dataset(kind, { name, tone, values }, colour) {
 }
 
 function draw(canvas) {
-  const { kind, unit, format, moments, series } = JSON.parse(document.getElementById(canvas.dataset.chart).textContent);
+  const { kind, unit, zone, format, moments, series } = JSON.parse(document.getElementById(canvas.dataset.chart).textContent);
   const colour = colours();
+  // Hours and days may be those of another zone than the reader's.
+  const label = (part) => new Intl.DateTimeFormat(locale, { ...labels[unit][part], timeZone: zone || undefined });
+  const [axis, title] = [label("axis"), label("title")];
   const dates = moments.map((moment) => new Date(moment));
   const font = { family: getComputedStyle(document.body).fontFamily, size: 11 };
   const highest = Math.max(1, ...series.flatMap(({ values }) => values.map((value) => value ?? 0)));
   return new Chart(canvas, {
     type: kind === "bars" ? "bar" : "line",
-    data: { labels: dates.map((date) => labels[unit].axis.format(date)), datasets: series.map((line) => dataset(kind, line, colour)) },
+    data: { labels: dates.map((date) => axis.format(date)), datasets: series.map((line) => dataset(kind, line, colour)) },
     options: {
       maintainAspectRatio: false,
       animation: matchMedia("(prefers-reduced-motion: reduce)").matches ? false : { duration: 300 },
@@ -61,7 +65,7 @@ function draw(canvas) {
         tooltip: {
           backgroundColor: colour.raised, titleColor: colour.ink, bodyColor: colour.ink, padding: 10, cornerRadius: 8, boxPadding: 4, usePointStyle: true, titleFont: { ...font, size: 12 }, bodyFont: { ...font, size: 12 },
           callbacks: {
-            title: ([item]) => labels[unit].title.format(dates[item.dataIndex]),
+            title: ([item]) => title.format(dates[item.dataIndex]),
             label: ({ dataset, raw }) => ` ${dataset.label}: ${raw === null ? "–" : formats[format](raw)}`,
             afterBody: ([item]) => series[item.datasetIndex].notes?.[item.dataIndex] ?? "",
           },

@@ -3,10 +3,13 @@ import { words } from "./words.js";
 
 const skew = Date.now() - Date.parse(document.documentElement.dataset.now);
 const locale = navigator.language;
-const clock = new Intl.DateTimeFormat(locale, { hour: "2-digit", minute: "2-digit" });
-const dayClock = new Intl.DateTimeFormat(locale, { day: "numeric", month: "short", hour: "2-digit", minute: "2-digit" });
+const clockOf = (timeZone) => new Intl.DateTimeFormat(locale, { hour: "2-digit", minute: "2-digit", timeZone });
+const clock = clockOf();
+const dayClockOf = (timeZone) => new Intl.DateTimeFormat(locale, { day: "numeric", month: "short", hour: "2-digit", minute: "2-digit", timeZone });
+const dayClock = dayClockOf();
 const weekdayClock = new Intl.DateTimeFormat(locale, { weekday: "short", hour: "2-digit", minute: "2-digit" });
-const day = new Intl.DateTimeFormat(locale, { day: "numeric", month: "short", year: "numeric" });
+const dayOf = (timeZone) => new Intl.DateTimeFormat(locale, { day: "numeric", month: "short", year: "numeric", timeZone });
+const day = dayOf();
 const full = new Intl.DateTimeFormat(locale, { dateStyle: "full", timeStyle: "short" });
 
 const now = () => Date.now() - skew;
@@ -22,9 +25,9 @@ const sameDay = (at) => new Date(at).toDateString() === new Date(now()).toDateSt
 
 const styles = {
   clock: (at) => (sameDay(at) ? clock : dayClock).format(at),
-  day: (at) => day.format(at),
-  hour: (at) => clock.format(at),
-  full: (at) => dayClock.format(at),
+  day: (at, zone) => (zone ? dayOf(zone) : day).format(at),
+  hour: (at, zone) => (zone ? clockOf(zone) : clock).format(at),
+  full: (at, zone) => (zone ? dayClockOf(zone) : dayClock).format(at),
   wake: (at) => (sameDay(at) ? clock : weekdayClock).format(at),
   ago: (at) => (now() - at < 60_000 ? "just now" : `${short((now() - at) / 1000)} ago`),
   since: (at) => words((now() - at) / 1000),
@@ -62,7 +65,7 @@ function advance(promise) {
 function refresh(root = document) {
   for (const element of root.querySelectorAll("time[data-when]")) {
     const at = Date.parse(element.dateTime);
-    put(element, styles[element.dataset.when](at));
+    put(element, styles[element.dataset.when](at, element.dataset.zone));
     if (!element.title) element.title = full.format(at);
   }
   root.querySelectorAll("[data-promise]").forEach(advance);
