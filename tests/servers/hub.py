@@ -41,7 +41,7 @@ class Web(Process):
             [*COMMAND, "serve", "--host", "127.0.0.1", "--port", str(port)],
             name="web",
             log=folder / "web.log",
-            ready=lambda _: _is_ok(f"{self.url}/readyz"),
+            ready=lambda _: is_ok(f"{self.url}/readyz"),
             env=hub_environment(settings),
             cwd=folder,
             deadline_seconds=STARTING_SECONDS,
@@ -84,7 +84,8 @@ def says_ready(process: Process) -> bool:
     return " ready." in process.output_since_start()
 
 
-def _is_ok(url: str) -> bool:
+def is_ok(url: str) -> bool:
+    """Whether it is answered with 200."""
     try:
         with urllib.request.urlopen(url, timeout=5) as answer:
             return bool(answer.status == 200)
