@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 import pytest
 from fastapi.testclient import TestClient
 from sqlalchemy import func, select
@@ -11,7 +13,9 @@ from hub.conversations.models import Conversation, Message, Tag
 from hub.conversations.queries import list_conversations
 from hub.conversations.tags import LONGEST, MOST, change_tags, list_tags, normal_tags
 from hub.errors import Invalid
+from hub.policies.service import activate
 from hub.runtime import Hub
+from routing.policy import DEFAULT_POLICY
 from tests.factories import NOW, channel, conversation_of, inbound, receive_one, user
 
 
@@ -40,6 +44,24 @@ def test_tags_are_put_and_taken_and_said_so(session: Session) -> None:
         "Ana Agent: tagged vip, wants_a_refund",
         "Ana Agent: no longer wants_a_refund",
     ]
+
+
+def test_a_tag_that_the_policy_asks_for_counts_at_once(session: Session) -> None:
+    rule = (
+        "policies:\n  - name: VIP\n    when: '\"vip\" in conversation.tags'\n"
+        "    first_reply_time: {default: 10m}\n    next_reply_time: {default: 10m}\n"
+    )
+    activate(session, DEFAULT_POLICY.replace("policies:\n", rule, 1), NOW)
+    ours, ana = conversation(session), user(session, "Ana Agent")
+    before = ours.promise
+    assert before is not None
+    asked_of = before.policy
+    for add, remove, policy in ((["vip"], [], "VIP"), ([], ["vip"], asked_of)):
+        change_tags(session, ours, add=add, remove=remove, user=ana, now=NOW + timedelta(minutes=3))
+        promise = ours.promise
+        assert promise is not None
+        assert (promise.policy, promise.started_at) == (policy, NOW)
+        assert ours.reply_by == promise.due_at
 
 
 @pytest.mark.parametrize(
