@@ -122,7 +122,7 @@ def _claim(session: Session, mail: WarningMail, settings: Settings, now: datetim
     if not _is_news(mail, now):
         _end(mail, "dropped", "", now)
         return None
-    quiet_until = _quiet_until(policy, mail.warning.step, now)
+    quiet_until = _quiet_until(policy, mail.warning, now)
     if quiet_until is not None:
         mail.due_at = quiet_until
         return None
@@ -144,9 +144,11 @@ def _is_news(mail: WarningMail, now: datetime) -> bool:
     return warning.promise is None or warning.promise.is_open
 
 
-def _quiet_until(policy: Policy, step: str, now: datetime) -> datetime | None:
-    """When somebody may be disturbed by this step; None: now."""
-    name = next((each.hours for each in policy.warnings if each.at == step), None)
+def _quiet_until(policy: Policy, warning: PromiseWarning, now: datetime) -> datetime | None:
+    """When somebody may be disturbed by its step; None: now."""
+    # One moment may be a step for each metric. What an automation tells is of none.
+    steps = (each for each in policy.warnings if each.at == warning.step and warning.metric in each.metrics)
+    name = next((each.hours for each in steps), None)
     hours = policy.calendar(name) if name else None
     if hours is None or hours.is_open(now):
         return None

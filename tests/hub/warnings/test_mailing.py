@@ -30,7 +30,8 @@ POLICY = (
     DEFAULT_POLICY.partition("\nwarnings:")[0]
     + """
 warnings:
-  - {at: 75%, to: [assignee]}
+  - {at: 75%, to: [assignee], metrics: [next_reply_time], hours: office}
+  - {at: 75%, to: [assignee], metrics: [first_reply_time]}
   - {at: 10m after, to: [assignee], hours: office}
 """
 )
@@ -189,6 +190,16 @@ def test_nobody_is_disturbed_outside_hours(mailed: Hub, clock: Clock, sink: Sink
         due_at = session.scalars(select(WarningMail.due_at)).one()
     assert due_at is not None
     assert f"{due_at:%A %H:%M}" == "Monday 08:00"
+
+
+def test_the_hours_of_another_metric_hold_nothing_back(mailed: Hub, clock: Clock, sink: Sink) -> None:
+    warn_at(mailed, clock, 90)
+    sink.answers["MAIL"] = "451 later"
+    mail_warnings(mailed)
+    clock.advance(hours=4)
+    sink.answers.clear()
+    assert mail_warnings(mailed) == 1
+    assert len(sink.taken) == 1
 
 
 def test_without_a_server_nothing_waits(hub: Hub, clock: Clock, mailed: Hub, sink: Sink) -> None:
