@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from hub.policies.queries import Ruled
 
 _SIGNS = {"same": " ", "added": "+", "removed": "-"}
+# Where nobody is named: as the page says it.
+_BY = {"built-in": "built in", "file": "from a file", "person": "command line"}
 _STYLES = {"added": "green", "removed": "red"}
 
 VersionArgument = Annotated[str, typer.Argument(metavar="VERSION", help="A number, or active or before.")]
@@ -51,7 +53,7 @@ def versions(limit: LimitOption = None, cursor: CursorOption = "", as_json: Json
                     (
                         str(each.activation.version_id),
                         local(each.activation.activated_at),
-                        each.activation.user.name if each.activation.user else each.activation.origin,
+                        each.activation.user.name if each.activation.user else _BY[each.activation.origin],
                         "rules now" if each.active else "",
                     )
                     for each in rows

@@ -85,6 +85,8 @@ def test_versions_are_listed_compared_and_taken_back(cli: Cli, hub: Hub) -> None
     assert cli("policy", "show").stdout.rstrip() == DEFAULT_POLICY.rstrip()
     assert cli.json("policy", "activate", "2") == {"version": 2}
     assert len(cli.json("policy", "versions")) == 4
+    listed = cli("policy", "versions").stdout
+    assert [listed.count(by) for by in ("command line", "from a file", "built in")] == [2, 1, 1]
     assert "no version 9" in cli.problem("policy", "activate", "9")
     assert "no version" in cli.problem("policy", "diff", "first")
     assert "None is open" in cli("policy", "status").stderr
