@@ -78,7 +78,7 @@ def test_a_week_is_needed(hub: Hub, clock: Clock) -> None:
 
 def test_it_looks_ahead(hub: Hub, clock: Clock) -> None:
     with hub.database.session() as session:
-        history(session, 15)
+        history(session, 9)
     foresee(hub)
     with hub.database.reading() as session:
         found = foreseen(session, clock.now)
@@ -140,7 +140,7 @@ def test_who_can_help_it_is_warned_in_time(hub: Hub, clock: Clock) -> None:
         where = history(session, 8)
         number = factories.user(session, at=clock.now).id
         heartbeat(session, number, clock.now)
-        crowd(session, where, 60, clock.now)
+        crowd(session, where, 36, clock.now)
         due = min(each.due_at for each in session.query(Promise).filter(Promise.met_at.is_(None)))
     assert due - clock.now >= HOUR
     foresee(hub)
@@ -154,7 +154,7 @@ def test_who_can_help_it_is_warned_in_time(hub: Hub, clock: Clock) -> None:
         assert found is not None
         assert found.outlook is not None
         assert found.outlook.agents == 1
-        assert found.outlook.breaking > 10
+        assert found.outlook.breaking > 5
         assert found.warned_since == clock.now
         assert found.outlook.agents_needed > 1
         said = warning_of(session)
