@@ -121,7 +121,8 @@ class Waiting:
     """A waiting conversation as the planner sees it.
 
     `work_seconds` is at least 1, `second_due_at` after `due_at`. `gave_way_at` and `gave_way_to` are those of
-    its last place, None and 0 where the first promise stands.
+    its last place, None and 0 where the first promise stands. `target_seconds` is what was promised, in the
+    time of its calendar; None where it is as long as from one promise to the other.
     """
 
     id: int
@@ -131,6 +132,7 @@ class Waiting:
     work_seconds: int
     gave_way_at: datetime | None = None
     gave_way_to: int = 0
+    target_seconds: float | None = None
 
 
 class Place(NamedTuple):
@@ -149,7 +151,7 @@ class Place(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Fullest:
-    """How full the queue was of late: at `at`, `seconds` of work waited for each agent on duty."""
+    """How full the queue was of late: at `at`, `seconds` of work waited, for all agents together."""
 
     seconds: float
     at: datetime

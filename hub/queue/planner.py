@@ -103,6 +103,7 @@ WAITING = (
     Conversation.work_seconds,
     Conversation.gave_way_at,
     Conversation.gave_way_to,
+    Promise.target_seconds,
     Conversation.work_intent,
 )
 """What `waiting` reads."""
@@ -110,8 +111,8 @@ WAITING = (
 
 def waiting(values: Sequence[Any], work: Callable[[int, str | None], int]) -> Waiting:
     """A conversation as the planner sees it, of its `WAITING`; `work` is `hub.queue.handling.work_by_now`."""
-    number, due_at, second_due_at, weight, seconds, gave_way_at, gave_way_to, intent = values
-    return Waiting(number, due_at, second_due_at, weight, work(seconds, intent), gave_way_at, gave_way_to)
+    number, due_at, second_due_at, weight, seconds, *rest, intent = values
+    return Waiting(number, due_at, second_due_at, weight, work(seconds, intent), *rest)
 
 
 def who_waits(session: Session, policy: Policy, limit: int) -> list[tuple[Waiting, datetime]]:

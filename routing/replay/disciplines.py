@@ -181,7 +181,11 @@ class PlannedQueue:
         start = jobs.start
         due_at = start + timedelta(seconds=jobs.due[job])
         second_due_at = start + timedelta(seconds=jobs.second_due[job])
-        new = Waiting(job, due_at, second_due_at, jobs.weight[job], self._work(job, now))
+        # A night may lie before the promise or after it, seldom both.
+        target = min(jobs.due[job] - jobs.at[job], jobs.second_due[job] - jobs.due[job])
+        new = Waiting(
+            job, due_at, second_due_at, jobs.weight[job], self._work(job, now), target_seconds=target
+        )
         self._waiting[job] = new
         reply_by = aim(new, self._rules)
         self._queue.push((reply_by, job), lane)

@@ -21,7 +21,7 @@ class Bid:
     aim: datetime
     room: float
     least: float
-    safe: bool
+    worth: float
 
 
 def plainly(
@@ -34,14 +34,15 @@ def plainly(
 ) -> list[Place]:
     """The places, as `routing.plan.plan` gives them where somebody is on duty."""
     through = sum(w.work_seconds for w in waiting) / agents
-    full = sum(w.work_seconds for w in waiting if left(w, now) <= through) / agents
+    full: float = sum(w.work_seconds for w in waiting if left(w, now) <= through)
     if before is not None:
         full = max(full, before.seconds * 0.5 ** ((now - before.at) / rules.memory))
+    full /= agents
     served: list[tuple[datetime, Waiting]] = []
     bids: list[Bid] = []
     for w in waiting:
         step = target(w).total_seconds()
-        least = min(w.work_seconds, step * rules.room_of_target)
+        least = min(w.work_seconds * 0.75, step * rules.room_of_target)
         room = max(min(w.work_seconds * rules.room, step * rules.room_of_target), least)
         if w.gave_way_at is not None:
             room += w.work_seconds * rules.room_to_return
@@ -50,7 +51,12 @@ def plainly(
             room = least
         if left(w, now) >= room:
             early = int(step * (1 - w.weight**-rules.early)) if w.weight > 1 else 0
-            bids.append(Bid(w, w.due_at - early * SECOND, room, least, safe))
+            worth = w.weight / w.work_seconds
+            if w.gave_way_at is not None:
+                worth *= returning
+            elif not safe:
+                worth *= chance(left(w, now) / w.work_seconds)
+            bids.append(Bid(w, w.due_at - early * SECOND, room, least, worth))
         else:
             served.append((owed_by(w, full, now, rules), w))
     hopeless = {w.id for _, w in served}
@@ -62,10 +68,9 @@ def plainly(
             wait = sum(w.work_seconds for w in ahead) / agents if len(ahead) >= agents else 0.0
             if bid.room + wait <= left(bid.w, now):
                 break
-            loser = min(kept, key=lambda other: worth(other, returning))
-            tight = bid.safe and bid.w.gave_way_at is None and bid.room > bid.least
-            if loser is bid and tight and bid.least + wait <= left(bid.w, now):
-                bid.safe = False
+            loser = min(kept, key=lambda other: (other.worth, GRID_FROM - other.w.due_at, -other.w.id))
+            fresh = bid.w.gave_way_at is None and bid.room > bid.least
+            if loser is bid and fresh and bid.least + wait <= left(bid.w, now):
                 break
             kept.remove(loser)
             served.append((max(owed_by(loser.w, full, now, rules), loser.aim), loser.w))
@@ -88,16 +93,18 @@ def plainly(
 
 
 def target(w: Waiting) -> timedelta:
-    return min(max(w.second_due_at - w.due_at, SECOND), DAY)
+    given = w.second_due_at - w.due_at if w.target_seconds is None else w.target_seconds * SECOND
+    return min(max(given, SECOND), DAY)
 
 
 def left(w: Waiting, now: datetime) -> float:
     return (w.due_at - now).total_seconds()
 
 
-def worth(bid: Bid, returning: float) -> tuple[bool, float, timedelta, int]:
-    each = bid.w.weight / bid.w.work_seconds * (returning if bid.w.gave_way_at is not None else 1.0)
-    return bid.safe, each, GRID_FROM - bid.w.due_at, -bid.w.id
+def chance(times: float) -> float:
+    """That log-normal work is done in so many times its mean, in tenths."""
+    deviations = (math.log(times) + 0.6**2 / 2) / 0.6 if times > 0 else -math.inf
+    return round((1 + math.erf(deviations / math.sqrt(2))) / 2, 1)
 
 
 def owed_by(w: Waiting, full: float, now: datetime, rules: PlanRules) -> datetime:

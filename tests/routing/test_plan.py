@@ -33,12 +33,14 @@ def job(number: int, due: float, weight: float = 1, work: int = 10, target: floa
 
 
 def target_of(w: Waiting) -> float:
-    return (w.second_due_at - w.due_at).total_seconds()
+    given = (w.second_due_at - w.due_at).total_seconds()
+    return given if w.target_seconds is None else w.target_seconds
 
 
 def least_work(w: Waiting) -> float:
-    """What must be left of a promise that is tried: work that fills most of the target may be shorter."""
-    return min(w.work_seconds, LARGEST * target_of(w))
+    """What must be left of a promise that is tried: work may be shorter than is expected, above all such as
+    fills most of the target."""
+    return min(0.75 * w.work_seconds, LARGEST * target_of(w))
 
 
 def order(planned: Plan) -> list[int]:
@@ -98,11 +100,17 @@ def test_more_agents_keep_more_promises() -> None:
     assert [len(plan(jobs, agents, NOON).breaking) for agents in (1, 2, 3, 6)] == [5, 4, 3, 0]
 
 
-def test_a_safe_promise_never_gives_way_to_a_tight_one() -> None:
-    """The heavy one may take longer than its eleven minutes; the light one has room for that."""
+@pytest.mark.parametrize(("weight", "gives_way"), [(8, 2), (1.5, 2), (1.3, 1), (1, 1)])
+def test_a_tight_promise_counts_by_the_chance_that_it_is_kept(weight: float, gives_way: int) -> None:
+    """Ten minutes of work are done in eleven seven times of ten: 1.5 is worth more than 1, 1.3 is not."""
+    jobs = [job(1, 11, weight=weight, target=60), job(2, 16, weight=1, target=20)]
+    assert plan(jobs, 1, NOON).breaking == (gives_way,)
+
+
+def test_of_two_that_may_both_be_kept_none_gives_way() -> None:
+    """The light one has room for work that takes longer; as long as expected, there is time for both."""
     jobs = [job(1, 11, weight=8, target=60), job(2, 22, weight=1, target=30)]
-    assert plan(jobs, 1, NOON).breaking == (1,)
-    assert plan(jobs, 1, NOON, rules=EXACT).breaking == ()
+    assert plan(jobs, 1, NOON).breaking == ()
 
 
 def test_who_gave_way_is_owed_an_answer_by_how_full_the_queue_was() -> None:
@@ -118,7 +126,7 @@ def test_who_gave_way_is_owed_an_answer_by_how_full_the_queue_was() -> None:
 def test_the_fullest_of_late_fades() -> None:
     before = Fullest(8000, NOON - timedelta(days=6))
     assert plan([], 2, NOON, before=before).fullest == Fullest(2000, NOON)
-    assert plan([job(1, 90, work=200)], 2, NOON, before=before).fullest == Fullest(6000, NOON)
+    assert plan([job(1, 90, work=200)], 2, NOON, before=before).fullest == Fullest(12_000, NOON)
     assert plan([], 0, NOON, before=before).fullest == before
 
 
@@ -130,6 +138,16 @@ def test_what_is_promised_for_later_does_not_fill_the_queue() -> None:
     assert full == Fullest(40 * 60, NOON)
     overdue = [job(10 + n, -5, work=15) for n in range(10)]
     assert plan([*today, *overdue], 1, NOON).fullest == Fullest(190 * 60, NOON)
+
+
+def test_whoever_was_alone_in_the_morning_puts_off_nobody() -> None:
+    """How full the queue was counts by the agents of now, not by how many there were when it was full."""
+    lost = job(1, -30, target=15)
+    alone = plan([lost, *(job(n, 60) for n in range(2, 62))], 1, NOON).fullest
+    together = [replace(lost, gave_way_at=at(-30))]
+    later = plan(together, 10, at(5), before=alone)
+    assert reply_by(later) == reply_by(plan(together, 10, at(5), before=Fullest(61 * 600, NOON)))
+    assert reply_by(later)[1] < reply_by(plan(together, 1, at(5), before=alone))[1]
 
 
 def test_the_more_worth_the_sooner_an_answer_is_owed_to_who_gave_way() -> None:
@@ -169,6 +187,13 @@ def test_who_waited_long_enough_goes_before_all_but_the_most_valuable() -> None:
 def test_a_weekend_in_the_target_does_not_put_off_what_is_owed() -> None:
     over_the_weekend = Waiting(1, at(-70 * 60), at(-5), 1, 600)
     assert reply_by(plan([over_the_weekend], 1, NOON))[1] <= 15
+
+
+def test_a_night_after_the_promise_brings_it_no_nearer() -> None:
+    """A mail of half past four, an hour promised of office time, the next one of which ends at nine."""
+    mail = Waiting(1, at(60), at(16 * 60), 8, 300, target_seconds=3600)
+    assert aim(mail) == at(7.5)
+    assert order(plan([mail, job(2, 15, weight=8)], 1, NOON)) == [2, 1]
 
 
 def test_a_promise_returns_only_with_room_to_spare() -> None:
@@ -239,6 +264,7 @@ def queues(draw: st.DrawFn) -> list[Waiting]:
             draw(st.sampled_from([0.1, 1, 1.37, 2, 8])),
             draw(st.integers(10, 1200)),
             draw(st.none() | st.just(at(-7))),
+            target_seconds=draw(st.none() | st.integers(60, 7200)),
         )
         for number in range(size)
     ]
@@ -280,10 +306,10 @@ def test_a_promise_that_stands_is_kept(queue: list[Waiting], agents: int) -> Non
     answered = serve(planned.places, jobs, agents)
     for place in planned.places:
         if place.gave_way_at is None:
-            assert place.reply_by == aim(jobs[place.id]) <= jobs[place.id].due_at
-            if jobs[place.id].work_seconds > LARGEST * target_of(jobs[place.id]):
-                continue
-            assert answered[place.id] <= (jobs[place.id].due_at - NOON).total_seconds() / 60 + 1e-6
+            one = jobs[place.id]
+            assert place.reply_by == aim(one) <= one.due_at
+            begun = answered[place.id] * 60 - one.work_seconds
+            assert begun + least_work(one) <= (one.due_at - NOON).total_seconds() + 1e-6
 
 
 @given(queues())
