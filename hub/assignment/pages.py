@@ -22,6 +22,7 @@ from hub.pages import back, go, page, toast, view_of_me
 from hub.policies.service import active_policy
 from hub.web.render import render
 from routing.assignment_rules import HIGHEST_LEVEL
+from routing.policy import Policy
 
 router = APIRouter()
 HOWS = {
@@ -116,7 +117,7 @@ def agents_page(request: Request, session: SessionDep, user: PageUser) -> Respon
         "agents.html",
         "agents",
         now=now,
-        agents=[_agent_view(row) for row in rows],
+        agents=[_agent_view(row, policy) for row in rows],
         teams=policy.teams,
         skills=policy.skills,
         levels=range(1, HIGHEST_LEVEL + 1),
@@ -195,8 +196,9 @@ def _why(assignment: Assignment) -> list[str]:
     return [reason for reason in assignment.reasons if reason not in said]
 
 
-def _agent_view(row: AgentRow) -> dict[str, Any]:
+def _agent_view(row: AgentRow, policy: Policy) -> dict[str, Any]:
     user, agent = row.user, row.agent
+    weights = policy.capacity.weights if policy.capacity else {}
     return {
         "id": user.id,
         "name": user.name,
@@ -210,6 +212,7 @@ def _agent_view(row: AgentRow) -> dict[str, Any]:
         "own_capacity": user.capacity,
         "capacity": agent.capacity,
         "used": agent.used,
+        "beyond": [name for name, units in weights.items() if units > (agent.capacity or units)],
         "conversations": row.conversations,
         "offered": row.offered,
         "last_assigned_at": agent.last_assigned_at,

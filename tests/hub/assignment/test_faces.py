@@ -146,6 +146,10 @@ def test_managers_say_who_can_do_what(hub: Hub, clock: Clock, app_client: TestCl
     page = app_client.get("/agents").text
     assert "0 of 2 agents online" in page
     assert "1 of 7 units" in page
+    assert "too few for" not in page
+    # A mail weighs two: it would never be given to somebody with room for one.
+    assert app_client.post(f"/agents/{alex}", data={**fields, "capacity": "1"}).status_code == 303
+    assert app_client.get("/agents").text.count("too few for mail") == 1
     assert app_client.post(f"/agents/{alex}", data={"capacity": "many"}).status_code == 303
     assert "whole number" in app_client.get("/agents").text
 
