@@ -40,6 +40,9 @@ _SUNDAY = 6
 # Days and hours of fewer expected messages say nothing of how different they are.
 _ENOUGH = 3.0
 _LEAST_SPREAD, _MOST_SPREAD = 1e-6, 4.0
+# Such a share of days is like none before. How far those may differ, and how long an hour speaks of the next.
+_CRISIS, _CRISIS_SPREAD = 0.02, 1.0
+_CRISIS_HALF_LIFE_HOURS = 1.5
 # Beyond this mean a negative binomial is as good as normal.
 _NORMAL_FROM = 3000.0
 
@@ -90,25 +93,69 @@ def forecast(
     levels = _levels(counts, shape, hours)
     expected = [level * each for level, each in zip(levels, shape, strict=True)]
     spread_of_days, spread_of_hours = _spreads(usual, expected, hours)
-    # The day's factor, given what was seen of it: gamma is conjugate to Poisson.
-    belief = 1 / spread_of_days
     today = hours[seen].date() if ahead else None
-    so_far = [index for index in range(max(0, seen - 25), seen) if hours[index].date() == today]
-    heard, hoped = sum(counts[index] for index in so_far), sum(expected[index] for index in so_far)
-    # How far an hour differs by itself is no word on the day.
-    weight = 1 / (1 + spread_of_hours * hoped / max(len(so_far), 1))
-    factor = (belief + weight * heard) / (belief + weight * hoped)
-    sure = belief + weight * hoped
+    so_far = [
+        (counts[index], expected[index])
+        for index in range(max(0, seen - 25), seen)
+        if hours[index].date() == today
+    ]
+    factor, unsure = _factor(so_far, spread_of_days, spread_of_hours)
     return Forecast(
         tuple(
             _hour(
                 since + index * HOUR,
                 expected[index] * (factor if hours[index].date() == today else 1.0),
-                spread_of_hours + 1 / (sure if hours[index].date() == today else belief),
+                spread_of_hours + (unsure if hours[index].date() == today else spread_of_days),
             )
             for index in range(seen, seen + ahead)
         ),
         factor,
+    )
+
+
+def _factor(so_far: Sequence[tuple[int, float]], days: float, hours: float) -> tuple[float, float]:
+    """How busy the day is, given what was counted and expected of its hours, and the variance of that as a
+    share of its square.
+
+    Mostly days differ as they did before. But few past days were a crisis, so that a steady brand would not
+    see one that is going on: of the other days, `_CRISIS` of all, anything is believed that the last hours
+    say. Which of the two it is, what was heard says by how likely either makes it (Bayes).
+    """
+    count = len(so_far)
+    late = [0.5 ** ((count - 1 - index) / _CRISIS_HALF_LIFE_HOURS) for index in range(count)]
+    heard, hoped = (sum(each) for each in zip(*so_far, strict=True)) if so_far else (0, 0.0)
+    heard_late = sum(weight * seen for weight, (seen, _) in zip(late, so_far, strict=True))
+    hoped_late = sum(weight * mean for weight, (_, mean) in zip(late, so_far, strict=True))
+    # How far an hour differs by itself is no word on the day.
+    weight = 1 / (1 + hours * hoped / max(count, 1))
+    usual, sure = _posterior(weight * heard, weight * hoped, days)
+    if days >= _CRISIS_SPREAD or not hoped_late:
+        return usual, 1 / sure
+    crisis, sure_of_crisis = _posterior(weight * heard_late, weight * hoped_late, _CRISIS_SPREAD)
+    odds = _log_likelihood(weight * heard_late, weight * hoped_late, _CRISIS_SPREAD) - _log_likelihood(
+        weight * heard_late, weight * hoped_late, days
+    )
+    share = 1 / (1 + (1 - _CRISIS) / _CRISIS * math.exp(-max(min(odds, 500.0), -500.0)))
+    factor = (1 - share) * usual + share * crisis
+    square = (1 - share) * usual**2 * (1 + 1 / sure) + share * crisis**2 * (1 + 1 / sure_of_crisis)
+    return factor, max(square / factor**2 - 1, _LEAST_SPREAD)
+
+
+def _posterior(heard: float, hoped: float, spread: float) -> tuple[float, float]:
+    """The mean of a factor that is gamma-distributed about 1, and how sure it is: gamma is conjugate to
+    Poisson."""
+    sure = 1 / spread + hoped
+    return (1 / spread + heard) / sure, sure
+
+
+def _log_likelihood(heard: float, hoped: float, spread: float) -> float:
+    """Of a negative binomial with that mean and spread, up to what depends on `heard` alone."""
+    size = 1 / spread
+    return (
+        math.lgamma(size + heard)
+        - math.lgamma(size)
+        - size * math.log1p(hoped / size)
+        + heard * (math.log(hoped) - math.log(size + hoped))
     )
 
 

@@ -89,6 +89,24 @@ def test_a_busy_morning_foretells_a_busy_afternoon() -> None:
     assert sum(h.expected for h in busy.hours[24:]) < 1.3 * sum(h.expected for h in tomorrow)
 
 
+def test_a_crisis_is_seen_at_a_brand_whose_days_are_all_alike() -> None:
+    random = Random(3)
+    counts = [poisson(random, 10) for _ in range(10 * WEEK + 8)]
+    calm = forecast(counts, SINCE, "UTC", 24)
+    assert calm.today == pytest.approx(1, abs=0.1)
+    assert 5 <= calm.hours[0].low < calm.hours[0].high <= 17
+    for hours in (1, 2, 8):
+        crisis = [*counts, *(poisson(random, 40) for _ in range(hours))]
+        found = forecast(crisis, SINCE, "UTC", 36)
+        assert 18 < found.hours[0].expected < 45
+        assert found.hours[0].high > 27
+        # Tomorrow is a day like others, until it has shown otherwise.
+        assert found.hours[24].expected < 14
+    # It is over: after some hours the day is one like others again.
+    over = forecast([*crisis, *(poisson(random, 10) for _ in range(5))], SINCE, "UTC", 2)
+    assert over.hours[0].expected < 22
+
+
 def test_holidays_are_like_sundays_until_some_were_seen() -> None:
     counts = list(busy_weeks(6))
     first = (SINCE + len(counts) * HOUR).date()
@@ -119,8 +137,8 @@ def test_a_surge_says_nothing_of_other_days() -> None:
     quiet = [round(count / 20) for count in busy_weeks(9, weeks=2)]
     surge = list(quiet)
     # On the second Thursday, from 17:00 to 20:00; the forecast begins on the Monday after it.
-    for hour, count in ((17, 26), (18, 51), (19, 25)):
-        surge[WEEK + 3 * 24 + hour] += count
+    for clock, count in ((17, 26), (18, 51), (19, 25)):
+        surge[WEEK + 3 * 24 + clock] += count
     usual = forecast(quiet, SINCE, "UTC", 24).hours
     found = forecast(surge, SINCE, "UTC", 24).hours
     assert sum(hour.expected for hour in found) < 1.5 * sum(hour.expected for hour in usual)
