@@ -60,6 +60,18 @@ def claim_next(session: Session, user_id: int, now: datetime) -> int | None:
     return claimed
 
 
+def why_nothing(session: Session, user_id: int, now: datetime) -> str:
+    """A sentence for who asked and got nothing."""
+    asker = _asker(session, user_id)
+    if asker.policy.assigns_freely:
+        return "Nobody is waiting for an answer that is not taken already."
+    used = session.connection().execute(in_hand(), {"user_id": user_id}).scalar_one()
+    agent = to_agent(asker.user, asker.policy, now, used=used)
+    if agent.free < 1:
+        return f"You have {used} of {agent.capacity} units in hand: answer or release something first."
+    return "Nobody is waiting whom you can answer now: by team, by skill, and by what you have in hand."
+
+
 def _claim_by_rules(session: Session, user_id: int, now: datetime) -> int | None:
     asker = _asker(session, user_id)
     policy = asker.policy

@@ -9,7 +9,7 @@ from fastapi import APIRouter, Query
 from pydantic import BaseModel
 
 from hub.accounts.service import set_away
-from hub.assignment.claiming import claim_next
+from hub.assignment.claiming import claim_next, why_nothing
 from hub.clock import utcnow
 from hub.conversations.models import AnalysisRow, Conversation
 from hub.errors import NotFound
@@ -106,14 +106,14 @@ def get_queue(
 def post_next(user: ApiUser, session: SessionDep) -> QueueItem:
     """Claim the conversation with the earliest `reply_by` that the policy lets you take; nobody else gets it.
 
-    Who asks is online from then on. 404 where there is none.
+    Who asks is online from then on. 404 where there is none, with the reason.
     """
     now = utcnow()
     if user.away:
         set_away(session, user.id, False, now)
     claimed = claim_next(session, user.id, now)
     if claimed is None:
-        raise NotFound("nobody is waiting")
+        raise NotFound(why_nothing(session, user.id, now))
     shown = session.get_one(Conversation, claimed, options=SHOWN)
     return to_item(queue_rows(session, [shown], now)[0])
 

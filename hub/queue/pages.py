@@ -7,11 +7,10 @@ from urllib.parse import urlencode
 
 from fastapi import APIRouter, Query, Request, Response
 from sqlalchemy import select
-from sqlalchemy.orm import Session
 
 from hub.accounts.models import User
 from hub.accounts.service import set_away
-from hub.assignment.claiming import claim_next
+from hub.assignment.claiming import claim_next, why_nothing
 from hub.channels.models import Channel
 from hub.clock import utcnow
 from hub.http import PageUser, SessionDep
@@ -73,15 +72,9 @@ def take_next(request: Request, session: SessionDep, user: PageUser) -> Response
         set_away(session, user.id, False, now)
     claimed = claim_next(session, user.id, now)
     if claimed is None:
-        toast(request, _nothing(session), "info")
+        toast(request, why_nothing(session, user.id, now), "info")
         return go("/queue")
     return go(f"/conversations/{claimed}")
-
-
-def _nothing(session: Session) -> str:
-    if active_policy(session).policy.assigns_freely:
-        return "Nobody is waiting for an answer that is not taken already."
-    return "Nobody is waiting whom you can answer now: by team, by skill, and by what you have in hand."
 
 
 def row_view(row: QueueRow, me: User) -> dict[str, Any]:

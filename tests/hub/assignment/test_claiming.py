@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 
 from hub.accounts.service import heartbeat
 from hub.assignment import claiming
-from hub.assignment.claiming import claim_next
+from hub.assignment.claiming import claim_next, why_nothing
 from hub.assignment.models import Assignment
 from hub.policies.service import activate
 from routing.policy import DEFAULT_POLICY
@@ -131,3 +131,17 @@ def test_more_lanes_than_one_look_takes_at_once(session: Session, monkeypatch: p
     kept.known_by_id, kept.held_until = asker.id, NOW + timedelta(minutes=3)
     session.flush()
     assert [claim_next(session, asker.id, NOW) for _ in range(4)] == [kept.id, first.id, later.id, None]
+
+
+@ON_SQLITE
+def test_who_gets_nothing_is_told_why(session: Session) -> None:
+    activate(session, DEFAULT_POLICY, NOW)
+    asker = agent(session, "Bea", capacity=1)
+    assert "not taken already" in why_nothing(session, asker.id, NOW)
+    rule_by(session, **PULL)
+    assert "whom you can answer now" in why_nothing(session, asker.id, NOW)
+    writes(session, channel="other")
+    writes(session, author="bob", channel="other")
+    assert claim_next(session, asker.id, NOW) is not None
+    assert claim_next(session, asker.id, NOW) is None
+    assert "1 of 1 units in hand" in why_nothing(session, asker.id, NOW)
