@@ -108,6 +108,7 @@ def test_one_step_back_and_forth(database: Database) -> None:
             activate_version(session, 99, LATER, None)
 
 
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 def test_what_ruled_rules_on_though_it_would_be_refused_by_now(session: Session) -> None:
     """As after an update to a hub whose check finds more."""
     faulty = DEFAULT_POLICY.partition("\nwarnings:")[0] + "\nwarnings: [{at: 0%, to: [team]}]\n"

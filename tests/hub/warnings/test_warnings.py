@@ -102,6 +102,7 @@ def test_of_several_at_once_everybody_is_told_the_last_of_theirs(
     assert sorted(told(session)) == [("10m after", "Mona"), ("50%", "Alex")]
 
 
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 @pytest.mark.parametrize(
     ("steps", "owned", "minutes", "heard"),
     [
