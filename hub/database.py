@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from base64 import urlsafe_b64encode
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from datetime import UTC, datetime
 from decimal import ROUND_HALF_UP, Decimal
@@ -43,6 +43,7 @@ from sqlalchemy.dialects.postgresql import insert as postgresql_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.orm import DeclarativeBase, Session, sessionmaker
+from sqlalchemy.orm.attributes import flag_modified
 from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.functions import FunctionElement
 from sqlalchemy.types import TypeDecorator, TypeEngine
@@ -326,6 +327,18 @@ def insert_missing(session: Session, table: type[Base], rows: Sequence[Mapping[s
         postgresql = session.get_bind().dialect.name == "postgresql"
         insert = postgresql_insert if postgresql else sqlite_insert
         session.execute(insert(table).on_conflict_do_nothing(), list(rows))
+
+
+def write_alike(session: Session, rows: Iterable[Base], names: Collection[str]) -> None:
+    """Have the next flush write these attributes of every row, changed or not, in one statement for all.
+
+    It would send one for each run of rows of which the same changed, and wait for each. SQLite has no way to
+    go: there only what changed is written. Whoever asks this holds the rows.
+    """
+    if session.get_bind().dialect.name == "postgresql":
+        for row in rows:
+            for name in names:
+                flag_modified(row, name)
 
 
 def _engine(url: str) -> Engine:

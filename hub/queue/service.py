@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import replace
 from datetime import datetime
 from typing import cast
 
 from sqlalchemy import ColumnElement, Select, func, insert, select
 from sqlalchemy.orm import Session, joinedload, selectinload
-from sqlalchemy.orm.attributes import flag_modified
 
 from hub.assignment.lanes import set_lanes
 from hub.automations.keeping import look_again
@@ -20,7 +19,7 @@ from hub.conversations.models import Conversation, Message, Promise
 from hub.conversations.promises import NOTHING, follow
 from hub.conversations.state import state_of
 from hub.customers.models import Customer
-from hub.database import Base, among, nudge
+from hub.database import among, nudge, write_alike
 from hub.policies.service import ActivePolicy, active_policy
 from hub.queue.facts import facts_of
 from hub.queue.handling import NO_INTENT, handling_times
@@ -36,8 +35,7 @@ from routing.types import METRICS, Facts, Metric, Priority
 # SQLite has one writer, who should not keep the others waiting for long.
 REPLACE_BATCH = 200
 MOVED_BATCH = 100
-# What placing sets. Of many all of it is written, changed or not: so the statement is the same for each, and
-# is sent once, and not once for every kind of change.
+# What placing sets, and is written together of many.
 _PLACE = (
     "updated_at",
     "policy_version_id",
@@ -134,22 +132,16 @@ def place(
     set_lanes(session, placed, active, now)
     set_timers(session, conversations, active.policy, now)
     if len(placed) > 1:
-        _write_alike([conversation for conversation, *_ in placed], _PLACE)
+        write_alike(session, (conversation for conversation, *_ in placed), _PLACE)
         gone = session.deleted
         followed = (row for mine in rows.values() for row in mine if row.is_open and row not in gone)
-        _write_alike(followed, _PROMISE)
+        write_alike(session, followed, _PROMISE)
     session.flush()
     if decided:
         session.execute(insert(Decision), decided)
     nudge(session, "plan")
     if not active.policy.assigns_freely:
         nudge(session, "assign")
-
-
-def _write_alike(rows: Iterable[Base], names: Collection[str]) -> None:
-    for row in rows:
-        for name in names:
-            flag_modified(row, name)
 
 
 def leave_queue(conversation: Conversation) -> None:
