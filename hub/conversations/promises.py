@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import cast
 
+from sqlalchemy import update
 from sqlalchemy.orm import Session, object_session
+from sqlalchemy.orm.attributes import set_committed_value
 
 from hub.conversations.models import Conversation, Promise
 from hub.conversations.state import history_of
+from hub.database import among
 from hub.policies.service import policy_of
 from routing.calendars import Calendar
 from routing.clocks import ConversationState
@@ -128,7 +131,7 @@ def follow(
 
     `rows` are all that it has, and its `policy_version_id` is that of the policy. Gives whether it has a
     place in the queue. The clocks keep what has elapsed: each counts from when it began, whatever changes
-    later.
+    later. Of those rows that stay open the caller says by which version that is (`by_version`).
     """
     found = owed(state)
     standings: dict[Promise, Standing] = {}
@@ -143,7 +146,6 @@ def follow(
             continue
         row = _row_for(session, conversation, wanted, mine, now)
         row.policy, row.tier = terms.policy, conversation.customer.tier
-        row.policy_version_id = conversation.policy_version_id
         standings[row] = _fill(row, wanted, term, policy, state, now)
     chosen = governing(standings.values(), state.status, now)
     governs = next((row for row, stands in standings.items() if stands is chosen), None)
@@ -152,6 +154,20 @@ def follow(
         conversation.gave_way_at, conversation.gave_way_to = None, 0
         conversation.promise = governs
     return asks_for_agent(standings.values(), state, now)
+
+
+def by_version(session: Session, rows: Iterable[Promise], version_id: int) -> None:
+    """Say of stored promises that this version of the policy placed them; in one statement for all."""
+    others = [row for row in rows if row.policy_version_id != version_id]
+    if others:
+        session.execute(
+            update(Promise)
+            .where(among(Promise.id, [row.id for row in others]))
+            .values(policy_version_id=version_id)
+            .execution_options(synchronize_session=False)
+        )
+    for row in others:
+        set_committed_value(row, "policy_version_id", version_id)
 
 
 def _row_for(
@@ -177,7 +193,12 @@ def _row_for(
         # The same wait, which may turn out to have begun earlier, or after a first reply we had not seen.
         same = running
         if same is None:
-            same = Promise(conversation_id=conversation.id, conversation=conversation, warned=[])
+            same = Promise(
+                conversation_id=conversation.id,
+                conversation=conversation,
+                policy_version_id=conversation.policy_version_id,
+                warned=[],
+            )
             session.add(same)
     elif running is not None and running is not same:
         session.delete(running)

@@ -16,7 +16,7 @@ from hub.automations.timing import set_timers
 from hub.channels.models import Channel
 from hub.clock import utcnow
 from hub.conversations.models import Conversation, Message, Promise
-from hub.conversations.promises import NOTHING, follow
+from hub.conversations.promises import NOTHING, by_version, follow
 from hub.conversations.state import state_of
 from hub.customers.models import Customer
 from hub.database import among, nudge, write_alike
@@ -54,17 +54,6 @@ _PLACE = (
     "load",
     "known_by_id",
     "held_until",
-)
-# And of promises; `breached_at` is marked by who does not hold the conversation.
-_PROMISE = (
-    "policy",
-    "policy_version_id",
-    "tier",
-    "target_seconds",
-    "due_at",
-    "second_due_at",
-    "asks_at",
-    "warn_at",
 )
 # Whoever hands out waits while so many are placed.
 ON_SIGHT = 64
@@ -133,10 +122,10 @@ def place(
     set_timers(session, conversations, active.policy, now)
     if len(placed) > 1:
         write_alike(session, (conversation for conversation, *_ in placed), _PLACE)
-        gone = session.deleted
-        followed = (row for mine in rows.values() for row in mine if row.is_open and row not in gone)
-        write_alike(session, followed, _PROMISE)
+    gone = session.deleted
+    followed = [row for mine in rows.values() for row in mine if row.is_open and row not in gone]
     session.flush()
+    by_version(session, followed, active.version_id)
     if decided:
         session.execute(insert(Decision), decided)
     nudge(session, "plan")
