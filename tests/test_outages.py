@@ -9,7 +9,6 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
-from functools import partial
 from itertools import count
 from pathlib import Path
 from threading import Barrier
@@ -85,7 +84,7 @@ def opened(set_up: SetUp, folder: Path) -> Iterator[Outgrown]:
 
 @pytest.fixture(scope="module")
 def hub(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Outgrown]:
-    with opened(partial(outgrown, doubled=False), tmp_path_factory.mktemp("outages")) as hub:
+    with opened(outgrown, tmp_path_factory.mktemp("outages")) as hub:
         hub.push()
         hub.settle()
         yield hub
@@ -126,7 +125,7 @@ def test_without_its_database_the_hub_says_so_and_comes_back(hub: Outgrown) -> N
 def test_new_workers_find_what_no_nudge_told_them(hub: Outgrown) -> None:
     redis = hub.ground.parts["broker"]
     assert isinstance(redis, RedisServer)
-    names = ("worker", "beat")
+    names = ("worker", "other worker", "beat", "other beat")
     for name in names:
         hub.process(name).kill()
     numbers = {hub.push() for _ in range(50)}
@@ -142,7 +141,7 @@ def test_new_workers_find_what_no_nudge_told_them(hub: Outgrown) -> None:
 
 
 def test_processes_end_in_order_in_the_middle_of_their_work(hub: Outgrown) -> None:
-    names = ("worker", "beat")
+    names = ("worker", "other worker", "beat", "other beat")
     for name in names:
         assert hub.process(name).terminate() == 0
     for _ in range(300):
@@ -154,7 +153,7 @@ def test_processes_end_in_order_in_the_middle_of_their_work(hub: Outgrown) -> No
     assert hub.audit.to_do()
     hub.process("web").terminate()
     assert "Application shutdown complete" in hub.process("web").output_since_start()
-    for name in ("web", "worker"):
+    for name in ("web", "worker", "other worker", "other beat"):
         hub.process(name).start()
     hub.settle()
 

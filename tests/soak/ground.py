@@ -84,11 +84,8 @@ def alone(folder: Path, **settings: str) -> Iterator[Ground]:
 
 
 @contextlib.contextmanager
-def outgrown(folder: Path, *, doubled: bool = True, **settings: str) -> Iterator[Ground]:
-    """`hub serve`, a worker and a beat on PostgreSQL and Redis.
-
-    Where it is `doubled` there is another worker and, since one too many must do no harm, another beat.
-    """
+def outgrown(folder: Path, **settings: str) -> Iterator[Ground]:
+    """`hub serve`, two workers and, since one too many must do no harm, two beats; PostgreSQL and Redis."""
     with contextlib.ExitStack() as stack:
         postgres = stack.enter_context(postgres_server())
         redis = stack.enter_context(redis_server(durable=True))
@@ -102,14 +99,8 @@ def outgrown(folder: Path, *, doubled: bool = True, **settings: str) -> Iterator
             **settings,
         }
         web = hub_web(settings, folder)
-        prefixes = ("", "other ") if doubled else ("",)
-        workers = {
-            name: hub_worker(settings, folder, name=name) for name in (f"{each}worker" for each in prefixes)
-        }
-        beats = {
-            name: hub_worker(settings, folder, "--beat", name=name)
-            for name in (f"{each}beat" for each in prefixes)
-        }
+        workers = {name: hub_worker(settings, folder, name=name) for name in ("worker", "other worker")}
+        beats = {name: hub_worker(settings, folder, "--beat", name=name) for name in ("beat", "other beat")}
         processes = [web, *workers.values(), *beats.values()]
         for process in processes:
             stack.callback(process.start(wait=False).kill)
