@@ -10,7 +10,7 @@ from rich.table import Table
 from hub.cli.output import plural, say, show, table
 from hub.replay.files import Problems
 from hub.replay.service import Replayed
-from hub.replay.words import need_words, nobody_words
+from hub.replay.words import need_words, nobody_words, undue_words
 from hub.web.render import duration
 from routing.replay.changes import Changes
 from routing.replay.metrics import Replies
@@ -32,6 +32,8 @@ def show_replayed(found: Replayed) -> None:
     say(f"{plural(report.conversations, 'conversation')} replayed, {skipped} skipped.")
     for words in source.estimated:
         say(f"Estimated: {words}.")
+    for words in undue_words(report):
+        say(words)
     _tell("trace", source.problems)
     _tell("staffing", source.staffing_problems)
 
@@ -133,7 +135,7 @@ def _totals(found: Replayed) -> Table:
         if run.by_first_promises is not None:
             other = run.by_first_promises
             name = f"  by {found.report.runs[0].name}'s promises"
-            rows.append((name, *_cells(other), f"{other.count - other.kept:,}", ""))
+            rows.append((name, *_cells(other), f"{other.broken:,}", ""))
     columns = ("order", *_COLUMNS, "broken", "load")
     return table(columns, rows, right=columns[1:])
 

@@ -12,7 +12,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
 
 from hub.replay import charts
 from hub.replay.service import Replayed
-from hub.replay.words import need_words, nobody_words
+from hub.replay.words import need_words, nobody_words, undue_words
 from hub.web.render import duration
 from routing.replay.report import Bucket, Run
 
@@ -36,6 +36,7 @@ def html_page(replayed: Replayed, made_at: datetime) -> str:
         needs=_rows(names, [{need_words(each): each.replies for each in run.needs} for run in report.runs]),
         agents=_rows(names, [{each.can: each for each in run.agents} for run in report.runs]),
         nobody=[(run.name, nobody_words(run, replayed.source.ref)) for run in report.runs if run.nobody],
+        undue=undue_words(report),
         kept=charts.bars(
             "Promises kept by tier",
             {

@@ -6,7 +6,8 @@ What nobody recorded is estimated, and said to be: how long an agent worked on a
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator
+import math
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from datetime import datetime, timedelta
 from typing import Any, cast
 
@@ -92,7 +93,7 @@ def from_past(
         staffing = Staffing.constant(agents)
         estimated += [ALL_CAN] if asks else []
     else:
-        shifts = list(_spells(answered))
+        shifts = [*_spells(answered), *_work(rows, handled)]
         if not shifts:
             raise Invalid("nobody answered in that time: say how many agents are on duty")
         staffing = _on_duty(session, shifts, start)
@@ -137,14 +138,13 @@ def _waits(since: datetime, until: datetime) -> Select[*tuple[Any, ...]]:
 
 def _on_duty(session: Session, shifts: Iterable[tuple[int, datetime, datetime]], start: datetime) -> Staffing:
     """Everybody's stretches of time, with what they can do."""
-    spans: dict[int, list[tuple[float, float, int]]] = {}
+    spans: dict[int, list[tuple[float, float]]] = {}
     for user_id, begin, end in shifts:
-        span = (begin - start).total_seconds(), (end - start).total_seconds(), 1
-        spans.setdefault(user_id, []).append(span)
+        spans.setdefault(user_id, []).append(((begin - start).total_seconds(), (end - start).total_seconds()))
     able: dict[Abilities, list[tuple[float, float, int]]] = {}
     for user in session.scalars(select(User).where(User.id.in_(list(spans)))):
         abilities = Abilities(frozenset(user.teams), tuple(sorted(user.skills.items())), user.capacity)
-        able.setdefault(abilities, []).extend(spans[user.id])
+        able.setdefault(abilities, []).extend(_joined(spans[user.id]))
     return Staffing.of_groups((abilities, Staffing.of_shifts(some)) for abilities, some in able.items())
 
 
@@ -158,6 +158,26 @@ def _spells(answered: Iterable[Answered]) -> Iterator[tuple[int, datetime, datet
                 begin = at
             last = at
         yield user_id, begin - _BEFORE_FIRST, last
+
+
+def _work(rows: Iterable[Any], handled: Mapping[int, float]) -> Iterator[tuple[int, datetime, datetime]]:
+    """What is known of how long somebody worked on an answer: they were there."""
+    for row in rows:
+        if (seconds := handled.get(row.Promise.id)) is not None:
+            yield row.answered_by, row.Promise.met_at - timedelta(seconds=seconds), row.Promise.met_at
+
+
+def _joined(spans: Iterable[tuple[float, float]]) -> Iterator[tuple[float, float, int]]:
+    """Of one agent: where stretches overlap they are one agent all the same."""
+    begin, end = -math.inf, -math.inf
+    for each_begin, each_end in sorted(spans):
+        if each_begin > end:
+            if end > -math.inf:
+                yield begin, end, 1
+            begin, end = each_begin, each_end
+        end = max(end, each_end)
+    if end > -math.inf:
+        yield begin, end, 1
 
 
 def _percentiles(session: Session, ids: set[int]) -> dict[int, float]:

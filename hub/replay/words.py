@@ -1,9 +1,9 @@
-"""What a replay found of skills, in words for the table and the page."""
+"""What a replay found of skills, and did not find out, in words for the table and the page."""
 
 from __future__ import annotations
 
 from routing.replay.needs import ANYBODY, NeedGroup
-from routing.replay.report import Run
+from routing.replay.report import Report, Run
 
 _MOST_REFS = 5
 
@@ -13,6 +13,15 @@ def need_words(group: NeedGroup) -> str:
     if group.relaxed is None or group.relax_seconds is None:
         return group.needs
     return f"{group.needs}; after {group.relax_seconds / 60:g} min {group.relaxed}"
+
+
+def undue_words(report: Report) -> list[str]:
+    """A sentence on what is promised for after the last agent left, if anything is."""
+    most = max((run.all.undue for run in report.runs), default=0)
+    if not most:
+        return []
+    owed = "1 conversation is" if most == 1 else f"{most:,} conversations are"
+    return [f"{owed} promised an answer for after the last agent leaves; no order is judged by that."]
 
 
 def nobody_words(run: Run, ref: str) -> list[str]:

@@ -99,6 +99,11 @@ class Staffing:
     counts: tuple[int, ...]
     groups: tuple[tuple[Abilities, Staffing], ...] = ()
 
+    @property
+    def ends(self) -> float:
+        """When the last agent leaves for good; infinite where somebody stays."""
+        return self.times[-1] if self.times and not self.counts[-1] else float("inf")
+
     @classmethod
     def constant(cls, agents: int) -> Staffing:
         """The same agents at all times."""

@@ -23,11 +23,14 @@ _NORMAL_95 = 1.96
 class Replies:
     """The first replies of a group of conversations; seconds from arrival to answer.
 
-    `attainment` is the share answered by their promise, `attainment_by_value` that share with each counting
-    its value; both None of an empty group. The waits are of those answered, None where none is.
+    `undue` are those promised for after the last agent has left for good: nobody knows whether their promises
+    are kept, and an order that leaves them for later is none the worse. Of the others `attainment` is the
+    share answered by their promise, `attainment_by_value` that share with each counting its value; both None
+    where there are none. The waits are of all that are answered, None where none is.
     """
 
     count: int
+    undue: int
     kept: int
     unanswered: int
     attainment: float | None
@@ -36,19 +39,26 @@ class Replies:
     p90: float | None
     longest: float | None
 
+    @property
+    def broken(self) -> int:
+        """How many promises are known to be broken."""
+        return self.count - self.undue - self.kept
+
 
 def replies(jobs: Jobs, outcome: Outcome, group: Sequence[int] | None = None) -> Replies:
     """Measure all, or those of `group`."""
     members = range(len(jobs)) if group is None else group
     at, due, value, answered = jobs.at, jobs.due, jobs.value, outcome.answered
-    kept = [job for job in members if answered[job] <= due[job]]
+    judged = [job for job in members if due[job] <= outcome.ends]
+    kept = [job for job in judged if answered[job] <= due[job]]
     waits = sorted(answered[job] - at[job] for job in members if answered[job] < math.inf)
-    count, worth = len(members), math.fsum(value[job] for job in members)
+    worth = math.fsum(value[job] for job in judged)
     return Replies(
-        count=count,
+        count=len(members),
+        undue=len(members) - len(judged),
         kept=len(kept),
-        unanswered=count - len(waits),
-        attainment=len(kept) / count if count else None,
+        unanswered=len(members) - len(waits),
+        attainment=len(kept) / len(judged) if judged else None,
         attainment_by_value=math.fsum(value[job] for job in kept) / worth if worth else None,
         p50=percentile(waits, 50),
         p90=percentile(waits, 90),

@@ -240,7 +240,7 @@ def _run(
         nobody=len(nobody),
         agent_load=worked / staffed if staffed else None,
         gave_way=None if gave_way is None else len(gave_way),
-        breached=everybody.count - everybody.kept,
+        breached=everybody.broken,
         breaches=_breaches(records, tiers, jobs, outcome, gave_way or set(), nobody),
         timeline=timeline,
         bucket_seconds=size,
@@ -255,7 +255,7 @@ def _breaches(
     gave_way: set[int],
     nobody: set[int],
 ) -> list[Breach]:
-    late = [job for job, answered in enumerate(outcome.answered) if answered > jobs.due[job]]
+    late = [job for job, at in enumerate(outcome.answered) if at > jobs.due[job] <= outcome.ends]
     late.sort(key=lambda job: (-jobs.weight[job], jobs.due[job] - outcome.answered[job], job))
     found = []
     for job in late[:_WORST]:

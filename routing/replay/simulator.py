@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections import deque
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from heapq import heappop, heappush
 from typing import Protocol
 
@@ -44,6 +44,7 @@ class Outcome:
     Both are infinite where nobody was there to answer. The answer comes at the end of the work. `queue` is
     the queue as it was left, for what it noted of itself. `desk` says who could answer what, and `kind` which
     kind of its agents answered each, -1 where nobody did; None and empty where everybody could answer all.
+    `ends` is when the last agent left for good.
     """
 
     started: Sequence[float]
@@ -51,6 +52,7 @@ class Outcome:
     queue: Queue
     desk: Desk | None = None
     kind: Sequence[int] = ()
+    ends: float = math.inf
 
 
 def simulate(
@@ -72,7 +74,7 @@ def simulate(
     """
     desk = desk_of(jobs, staffing)
     if desk is not None:
-        return _simulate_in_lanes(jobs, desk, discipline, progress)
+        return replace(_simulate_in_lanes(jobs, desk, discipline, progress), ends=staffing.ends)
     count = len(jobs)
     arrivals, handle = jobs.at, jobs.handle
     started, answered = [math.inf] * count, [math.inf] * count
@@ -105,7 +107,7 @@ def simulate(
             heappush(busy, answered[job])
     if progress:
         progress(arrived % _STEP)
-    return Outcome(started, answered, queue)
+    return Outcome(started, answered, queue, ends=staffing.ends)
 
 
 def _simulate_in_lanes(

@@ -99,6 +99,15 @@ def test_agents_are_on_duty_while_they_answer(session: Session, desk: Desk) -> N
     ]
 
 
+def test_agents_are_on_duty_while_they_work_on_an_answer(session: Session, desk: Desk) -> None:
+    """The second answer took an hour and a half, with nothing in between."""
+    desk.answer(desk.ask(0), 10)
+    desk.answer(desk.ask(11), 101)
+    staffing = past(session).staffing
+    assert [staffing.at(minute * 60) for minute in (9, 12, 60, 100, 102)] == [1, 1, 1, 1, 0]
+    assert staffing.ends == 101 * 60
+
+
 def test_agents_can_what_they_can(session: Session, desk: Desk) -> None:
     other = user(session, "Bea")
     desk.agent.teams, desk.agent.skills = ["service"], {"german": 3}

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from hub.replay.words import need_words, nobody_words
+from hub.replay.words import need_words, nobody_words, undue_words
 from routing.policy import DEFAULT_POLICY, read_policy
 from routing.replay.jobs import Abilities, Staffing
 from routing.replay.records import Record
@@ -78,3 +78,18 @@ def test_many_are_not_all_named() -> None:
         "(conversations 1, 2, 3, 4, 5, …): no agent can."
     ]
     assert [need_words(group) for group in run.needs] == ["german 2"]
+
+
+@pytest.mark.parametrize(
+    ("hours", "said"),
+    [(None, []), (6, ["1 conversation is promised"]), (0.1, ["4 conversations are promised"])],
+)
+def test_what_is_due_after_the_last_agent_leaves(hours: float | None, said: list[str]) -> None:
+    records = [
+        Record(ref, NOON + timedelta(hours=ref), Facts("c", "social", "first_reply_time"), 60.0)
+        for ref in (0, 1, 2, 5)
+    ]
+    staffing = Staffing.constant(1) if hours is None else Staffing.of_shifts([(0, hours * 3600, 1)])
+    report = replay(records, staffing, {"A": read_policy(DEFAULT_POLICY)})
+    assert len(undue_words(report)) == len(said)
+    assert all(words.startswith(begin) for words, begin in zip(undue_words(report), said, strict=True))

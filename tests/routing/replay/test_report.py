@@ -146,11 +146,19 @@ def test_weights_and_giving_way_are_named() -> None:
 
 
 def test_who_is_never_answered_is_told(policy: Policy) -> None:
+    """Two have no answer when the second agent, who has time for one, is gone again."""
+    shifts = Staffing.of_shifts([(0, 60, 1), (36_000, 36_001, 1)])
+    run = replay(CROWD, shifts, {"ours": policy}).runs[0]
+    assert (run.all.unanswered, run.all.undue) == (2, 0)
+    assert [each.late_seconds for each in run.breaches if each.answered_at is None] == [None, None]
+
+
+def test_what_is_promised_for_after_the_last_agent_left_is_not_judged(policy: Policy) -> None:
+    """An order that leaves until tomorrow what has time until then is none the worse for it."""
     report = replay(CROWD, Staffing.of_shifts([(0, 60, 1)]), {"ours": policy}, ["first-come"])
     run = report.runs[0]
-    assert run.all.unanswered == 3
-    assert run.breaches[0].answered_at is None
-    assert run.breaches[0].late_seconds is None
+    assert (run.all.count, run.all.undue, run.all.unanswered) == (4, 4, 3)
+    assert (run.all.attainment, run.breached, run.breaches) == (None, 0, [])
     assert [each.place_after for each in report.changes[0].conversations] == []
 
 
@@ -215,7 +223,7 @@ def test_what_nobody_on_duty_could_ever_answer_is_told_with_its_need() -> None:
     # Without the rule somebody answers it.
     assert (report.runs[1].nobody, report.runs[1].all.unanswered) == (0, 0)
     [run, *_] = replay(records, Staffing.of_shifts([(0, 60, 1)]), {"A": read_policy(TEXT)}).runs
-    assert (run.nobody, run.all.unanswered, run.breaches[0].nobody) == (2, 2, True)
+    assert (run.nobody, run.all.unanswered, run.all.undue) == (2, 2, 3)
 
 
 def test_nothing_to_replay(policy: Policy) -> None:
