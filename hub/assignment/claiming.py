@@ -15,7 +15,6 @@ from sqlalchemy import (
     Select,
     Update,
     bindparam,
-    exists,
     false,
     func,
     not_,
@@ -221,17 +220,16 @@ def _claim_of(lanes: int) -> Update:
         .limit(bindparam("most", type_=Integer))
         .subquery()
     )
-    refused = exists().where(
+    refused = select(Assignment.conversation_id).where(
         REFUSED,
-        Assignment.conversation_id == Conversation.id,
-        Assignment.user_id == bindparam("user_id"),
         Assignment.ended_at > bindparam("since", type_=UtcDateTime),
+        Assignment.user_id == bindparam("user_id"),
     )
     return _owned_by_asker(
         select(Conversation.id)
         .where(
             Conversation.id.in_(union_all(select(heads.c.id), select(kept.c.id))),
-            not_(refused),
+            Conversation.id.not_in(refused),
             # What follows may have changed since it was found: where another one held it then, it is looked
             # at anew.
             Conversation.reply_by.is_not(None),

@@ -45,6 +45,15 @@ class Assignment(Base):
             postgresql_where=_REFUSED,
             sqlite_where=_REFUSED,
         ),
+        # The same of one who asks for the next.
+        Index(
+            "ix_assignments_refused_by",
+            "user_id",
+            "ended_at",
+            "conversation_id",
+            postgresql_where=_REFUSED,
+            sqlite_where=_REFUSED,
+        ),
         Index("ix_assignments_conversation_id", "conversation_id"),
         # When somebody was given something last.
         Index("ix_assignments_user_id", "user_id", "id"),

@@ -41,8 +41,8 @@ def statements(session: Session) -> Iterator[list[tuple[str, Any]]]:
         event.remove(engine, "before_cursor_execute", keep)
 
 
-def read_by(session: Session, sent: list[tuple[str, Any]]) -> set[str]:
-    """The indices of conversations by which SQLite runs these statements, `SCAN` for the whole table."""
+def read_by(session: Session, sent: list[tuple[str, Any]], table: str = "conversations") -> set[str]:
+    """The indices of a table by which SQLite runs these statements, `SCAN` for the whole table."""
     connection = session.connection()
     steps = [
         row[3]
@@ -52,7 +52,7 @@ def read_by(session: Session, sent: list[tuple[str, Any]]) -> set[str]:
     return {
         step.partition("INDEX ")[2].partition(" ")[0] or step.partition(" ")[0]
         for step in steps
-        if " conversations" in step and "PRIMARY KEY" not in step
+        if f" {table}" in step and "PRIMARY KEY" not in step
     }
 
 
@@ -88,6 +88,8 @@ def test_by_rules_only_the_heads_of_lanes_are_read(session: Session) -> None:
         "ix_conversations_in_hand",
         "ix_conversations_placed",
     }
+    # Not all that they ever had.
+    assert read_by(session, sent, "assignments") == {"ix_assignments_refused_by"}
     # Who asks and what rules; what they may take; that they took it; its history.
     assert len(sent) == 4
 
