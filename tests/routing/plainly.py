@@ -55,7 +55,7 @@ def plainly(
             if w.gave_way_at is not None:
                 worth *= returning
             elif not safe:
-                worth *= chance(left(w, now) / w.work_seconds)
+                worth *= 0.75
             bids.append(Bid(w, w.due_at - early * SECOND, room, least, worth))
         else:
             served.append((owed_by(w, full, now, rules), w))
@@ -68,9 +68,11 @@ def plainly(
             wait = sum(w.work_seconds for w in ahead) / agents if len(ahead) >= agents else 0.0
             if bid.room + wait <= left(bid.w, now):
                 break
+            back = bid.w.gave_way_at is not None
             loser = min(kept, key=lambda other: (other.worth, GRID_FROM - other.w.due_at, -other.w.id))
-            fresh = bid.w.gave_way_at is None and bid.room > bid.least
-            if loser is bid and fresh and bid.least + wait <= left(bid.w, now):
+            if back:
+                loser = bid
+            if loser is bid and not back and bid.least < bid.room and bid.least + wait <= left(bid.w, now):
                 break
             kept.remove(loser)
             served.append((max(owed_by(loser.w, full, now, rules), loser.aim), loser.w))
@@ -99,12 +101,6 @@ def target(w: Waiting) -> timedelta:
 
 def left(w: Waiting, now: datetime) -> float:
     return (w.due_at - now).total_seconds()
-
-
-def chance(times: float) -> float:
-    """That log-normal work is done in so many times its mean, in tenths."""
-    deviations = (math.log(times) + 0.6**2 / 2) / 0.6 if times > 0 else -math.inf
-    return round((1 + math.erf(deviations / math.sqrt(2))) / 2, 1)
 
 
 def owed_by(w: Waiting, full: float, now: datetime, rules: PlanRules) -> datetime:
