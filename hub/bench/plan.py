@@ -20,7 +20,7 @@ from routing.replay.disciplines import (
 )
 from routing.replay.generate import generate, handling
 from routing.replay.jobs import Jobs, Staffing
-from routing.replay.metrics import Interval, confidence, replies
+from routing.replay.metrics import Interval, confidence, percentile, replies
 from routing.replay.ours import REPLAN_SHARE
 from routing.replay.simulator import Discipline, simulate
 from routing.replay.steadiness import Watched
@@ -56,12 +56,14 @@ ORDERS: Mapping[str, Discipline] = {
 class Trial:
     """What one order of serving made of one trace: shares in percent, waits in minutes.
 
-    `changes` is how often a promise gave way or returned, for each conversation; 0 where nothing is planned.
+    `valued_p99` is of the two best tiers. `changes` is how often a promise gave way or returned, for each
+    conversation; 0 where nothing is planned.
     """
 
     kept: float
     kept_by_value: float
     top_tier_p90: float
+    valued_p99: float
     longest: float
     changes: float
 
@@ -71,11 +73,15 @@ def trial(jobs: Jobs, discipline: Discipline, staffing: Staffing | None = None) 
     outcome = simulate(jobs, staffing or Staffing.constant(AGENTS), discipline)
     everybody = replies(jobs, outcome)
     top = replies(jobs, outcome, [job for job, level in enumerate(jobs.level) if level == 0])
+    valued = sorted(
+        outcome.answered[job] - jobs.at[job] for job, level in enumerate(jobs.level) if level <= 1
+    )
     queue = outcome.queue
     return Trial(
         100 * (everybody.attainment or 0.0),
         100 * (everybody.attainment_by_value or 0.0),
         (top.p90 or 0.0) / 60,
+        (percentile(valued, 99) or 0.0) / 60,
         (everybody.longest or 0.0) / 60,
         queue.changes / len(jobs) if isinstance(queue, PlannedQueue) else 0.0,
     )
@@ -109,8 +115,9 @@ def row(name: str, trials: Sequence[Trial], strict: Sequence[Trial]) -> str:
     ratio = confidence([mine.longest / theirs.longest for mine, theirs in zip(trials, strict, strict=True)])
     kept, by_value = _sure([each.kept for each in trials]), _sure([each.kept_by_value for each in trials])
     p90, longest = _sure([each.top_tier_p90 for each in trials]), _sure([each.longest for each in trials], 0)
+    p99 = _sure([each.valued_p99 for each in trials], 0)
     return (
-        f"| {name} | {kept} | {by_value} | {p90} | {longest}"
+        f"| {name} | {kept} | {by_value} | {p90} | {p99} | {longest}"
         f" | {ratio.mean:.2f} ± {ratio.half_width:.2f} | {confidence([t.changes for t in trials]).mean:.2f} |"
     )
 
