@@ -35,6 +35,7 @@ from sqlalchemy import (
     create_engine,
     event,
     func,
+    literal_column,
     make_url,
     select,
 )
@@ -192,6 +193,14 @@ def among(number: SQLColumnExpression[int], numbers: Collection[int]) -> ColumnE
     written, read and planned anew each time.
     """
     return _Among(number, bindparam(None, numbers, _Numbers(), unique=True))
+
+
+def at_most(rows: int) -> ColumnElement[int]:
+    """A LIMIT that is written into the statement, for the few that are asked at every click.
+
+    PostgreSQL plans a prepared statement anew each time where it cannot read from it how few rows are wanted.
+    """
+    return literal_column(str(rows), Integer)
 
 
 class hour_of(FunctionElement[int]):  # noqa: N801 - it is called as a function

@@ -11,7 +11,6 @@ from functools import lru_cache
 from typing import Any, ClassVar, NamedTuple
 
 from sqlalchemy import (
-    Integer,
     Select,
     Update,
     bindparam,
@@ -31,7 +30,7 @@ from hub.assignment.lanes import HELD, MOST_ARMS, heads, heads_of, lanes_waiting
 from hub.assignment.models import REFUSED, Assignment
 from hub.assignment.owning import record_claim
 from hub.conversations.models import Conversation
-from hub.database import Base, UtcDateTime, nudge
+from hub.database import Base, UtcDateTime, at_most, nudge
 from hub.policies.models import PolicyActivation, PolicyVersion
 from hub.policies.service import ActivePolicy, active_policy, active_version
 from hub.queue.service import HIGHEST, LOWEST, ON_SIGHT, place_on_sight
@@ -166,8 +165,7 @@ def _claim_in_lanes(session: Session, asker: _Asker, now: datetime) -> int | Non
         "version_id": asker.version_id,
     }
     for depth in DEPTHS:
-        most = dict.fromkeys(("most", *(f"most_{number}" for number in range(len(lanes)))), depth)
-        row = connection.execute(_claim_of(len(lanes)), {**values, **most}).one_or_none()
+        row = connection.execute(_claim_of(len(lanes), depth), values).one_or_none()
         if row is not None:
             record_claim(session, row.id, agent.id, now, _why(agent, row), asker.version_id, row.lane)
             claimed: int = row.id
@@ -185,7 +183,7 @@ def _newest() -> Select[int, str]:
         select(PolicyVersion.id, PolicyVersion.digest)
         .join(PolicyActivation, PolicyActivation.version_id == PolicyVersion.id)
         .order_by(PolicyActivation.id.desc())
-        .limit(1)
+        .limit(at_most(1))
     )
 
 
@@ -204,20 +202,20 @@ def _earliest_of_all() -> Select[Any]:
         select(Conversation.id)
         .where(Conversation.reply_by.is_not(None), Conversation.owner_id.is_(None))
         .order_by(Conversation.reply_by, Conversation.id)
-        .limit(1)
+        .limit(at_most(1))
         .with_for_update(skip_locked=True)
     )
 
 
-@lru_cache(maxsize=MOST_ARMS)
-def _claim_of(lanes: int) -> Update:
+@lru_cache(maxsize=4 * MOST_ARMS)
+def _claim_of(lanes: int, depth: int) -> Update:
     """The earliest of so many lanes, and of what is kept for who asks, that they have not refused lately."""
-    heads = heads_of(lanes).subquery()
+    heads = heads_of(lanes, depth).subquery()
     kept = (
         select(Conversation.id)
         .where(HELD, Conversation.known_by_id == bindparam("user_id"))
         .order_by(Conversation.reply_by, Conversation.id)
-        .limit(bindparam("most", type_=Integer))
+        .limit(at_most(depth))
         .subquery()
     )
     refused = select(Assignment.conversation_id).where(
@@ -239,7 +237,7 @@ def _claim_of(lanes: int) -> Update:
             or_(Conversation.held_until.is_(None), Conversation.known_by_id == bindparam("user_id")),
         )
         .order_by(Conversation.reply_by, Conversation.id)
-        .limit(1)
+        .limit(at_most(1))
         .with_for_update(skip_locked=True, of=Conversation)
     )
 
@@ -255,7 +253,12 @@ def _lanes() -> Select[Any]:
 
 
 # In RETURNING columns stand without their table, so that this names no second one.
-_VERSION = select(PolicyActivation.version_id).order_by(PolicyActivation.id.desc()).limit(1).scalar_subquery()
+_VERSION = (
+    select(PolicyActivation.version_id)
+    .order_by(PolicyActivation.id.desc())
+    .limit(at_most(1))
+    .scalar_subquery()
+)
 _CHANGING = or_(*(func.coalesce(end.scalar_subquery(), _VERSION) != _VERSION for end in (LOWEST, HIGHEST)))
 _DIGEST = _newest().with_only_columns(PolicyVersion.digest).scalar_subquery()
 _ASKER = asking().add_columns(

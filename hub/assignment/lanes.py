@@ -15,7 +15,6 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import (
     ColumnElement,
-    CompoundSelect,
     Integer,
     Select,
     and_,
@@ -33,6 +32,7 @@ from hub.accounts.models import User
 from hub.assignment.agents import load_agents
 from hub.assignment.models import REFUSED, Assignment
 from hub.conversations.models import Conversation
+from hub.database import at_most
 from hub.policies.service import ActivePolicy
 from routing.assignment import can_answer, demand
 from routing.conditions import Known
@@ -197,13 +197,13 @@ def lanes_in_use(session: Session) -> list[str]:
 
 def lanes_waiting() -> Select[Any]:
     """The same as a query: a loose index scan, https://wiki.postgresql.org/wiki/Loose_indexscan."""
-    first = select(Conversation.lane).where(IN_LANE).order_by(Conversation.lane).limit(1)
+    first = select(Conversation.lane).where(IN_LANE).order_by(Conversation.lane).limit(at_most(1))
     found = select(first.scalar_subquery().label("lane")).cte("lanes", recursive=True)
     following = (
         select(Conversation.lane)
         .where(IN_LANE, Conversation.lane > found.c.lane)
         .order_by(Conversation.lane)
-        .limit(1)
+        .limit(at_most(1))
         .scalar_subquery()
     )
     found = found.union_all(select(following).where(found.c.lane.is_not(None)))
@@ -241,13 +241,13 @@ def _earliest(found: Iterable[Head], limit: int) -> list[Head]:
     return sorted(found, key=lambda head: (head.reply_by, head.id))[:limit]
 
 
-@lru_cache(maxsize=MOST_ARMS + 1)
-def heads_of(arms: int) -> Select[Any]:
-    """The `most` earliest of so many lanes, of `lane_0` the `most_0` earliest, and so on.
+@lru_cache(maxsize=4 * MOST_ARMS)
+def heads_of(arms: int, depth: int | None = None) -> Select[Any]:
+    """The `depth` earliest of so many lanes; None: the `most` earliest, of `lane_0` the `most_0`, and so on.
 
     Built once for each count of lanes: on SQLite everybody waits while one claims.
     """
-    parts: list[Select[Any]] = []
+    every: list[Select[Any]] = []
     for number in range(arms):
         one = (
             select(
@@ -258,10 +258,13 @@ def heads_of(arms: int) -> Select[Any]:
             )
             .where(IN_LANE, Conversation.lane == bindparam(f"lane_{number}"))
             .order_by(Conversation.reply_by, Conversation.id)
-            .limit(bindparam(f"most_{number}", type_=Integer))
+            .limit(_rows(depth, f"most_{number}"))
             .subquery()
         )
-        parts.append(select(one))
-    every: CompoundSelect[Any] = union_all(*parts)
-    merged = every.subquery()
-    return select(merged).order_by(merged.c.reply_by, merged.c.id).limit(bindparam("most", type_=Integer))
+        every.append(select(one))
+    merged = union_all(*every).subquery()
+    return select(merged).order_by(merged.c.reply_by, merged.c.id).limit(_rows(depth, "most"))
+
+
+def _rows(depth: int | None, parameter: str) -> ColumnElement[int]:
+    return bindparam(parameter, type_=Integer) if depth is None else at_most(depth)

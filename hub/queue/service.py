@@ -19,7 +19,7 @@ from hub.conversations.models import Conversation, Message, Promise
 from hub.conversations.promises import NOTHING, by_version, follow
 from hub.conversations.state import state_of
 from hub.customers.models import Customer
-from hub.database import among, nudge, write_alike
+from hub.database import among, at_most, nudge, write_alike
 from hub.policies.service import ActivePolicy, active_policy
 from hub.queue.facts import facts_of
 from hub.queue.handling import NO_INTENT, handling_times
@@ -245,7 +245,7 @@ def _by(version_id: int | None) -> ColumnElement[bool]:
 _OWED = Conversation.placed_for.is_not(None)
 # Ordered, so that a database that knows little of the rows asks their index: the one that is NULL, if any
 # is, comes first on SQLite and last on PostgreSQL.
-_VERSION = select(func.coalesce(Conversation.policy_version_id, 0)).where(_OWED).limit(1)
+_VERSION = select(func.coalesce(Conversation.policy_version_id, 0)).where(_OWED).limit(at_most(1))
 LOWEST = _VERSION.order_by(Conversation.policy_version_id)
 HIGHEST = _VERSION.order_by(Conversation.policy_version_id.desc())
 """The versions of the policy by which something is placed; 0 for what was never placed by one."""
