@@ -11,7 +11,7 @@ from decimal import ROUND_HALF_UP, Decimal
 from hashlib import sha256
 from pathlib import Path
 from threading import Lock
-from typing import Any
+from typing import Any, cast
 from zlib import crc32
 
 from cryptography.fernet import Fernet, InvalidToken
@@ -47,7 +47,7 @@ from sqlalchemy.orm import DeclarativeBase, Session, sessionmaker
 from sqlalchemy.orm.attributes import flag_modified
 from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.functions import FunctionElement
-from sqlalchemy.types import TypeDecorator, TypeEngine
+from sqlalchemy.types import NullType, TypeDecorator, TypeEngine
 
 from hub.files import FileStore
 
@@ -169,8 +169,9 @@ class _Numbers(TypeDecorator[Collection[int]]):
         return json.dumps(numbers) if dialect.name == "sqlite" else numbers
 
 
-class _Among(FunctionElement[bool]):
-    type = Boolean()
+class _Among(FunctionElement[Any]):
+    # Not Boolean: SQLite would be asked whether it is 1, and find it by no index.
+    type = NullType()
     inherit_cache = True
 
 
@@ -192,7 +193,7 @@ def among(number: SQLColumnExpression[int], numbers: Collection[int]) -> ColumnE
     For what is asked of hundreds again and again. Where `IN` has a parameter for each, the statement is
     written, read and planned anew each time.
     """
-    return _Among(number, bindparam(None, numbers, _Numbers(), unique=True))
+    return cast("ColumnElement[bool]", _Among(number, bindparam(None, numbers, _Numbers(), unique=True)))
 
 
 def at_most(rows: int) -> ColumnElement[int]:

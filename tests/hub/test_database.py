@@ -18,6 +18,7 @@ from hub.conversations.models import Conversation
 from hub.customers.models import Customer
 from hub.database import Database, EncryptedJson, Locked, among, json_items, nudge
 from tests.factories import NOW
+from tests.hub.conftest import ON_SQLITE
 
 
 def add(session: Session, name: str = "Ann", **fields: object) -> Customer:
@@ -30,6 +31,16 @@ def add(session: Session, name: str = "Ann", **fields: object) -> Customer:
 def names(database: Database) -> list[str]:
     with database.reading() as session:
         return list(session.scalars(select(Customer.name).order_by(Customer.id)))
+
+
+@ON_SQLITE
+def test_among_many_ids_is_looked_up_in_an_index(database: Database) -> None:
+    asked = select(Conversation.id).where(among(Conversation.customer_id, [1, 2, 3]))
+    with database.reading() as session:
+        sql = asked.compile(session.connection(), compile_kwargs={"literal_binds": True})
+        plan = session.execute(text(f"EXPLAIN QUERY PLAN {sql}")).all()
+    assert any("ix_conversations_customer_id (customer_id=?)" in row[3] for row in plan)
+
 
 
 @pytest.mark.parametrize("which", [[], [0], [1, 2], [2, 4, 4, 10**6]])
