@@ -42,7 +42,6 @@ def test_among_many_ids_is_looked_up_in_an_index(database: Database) -> None:
     assert any("ix_conversations_customer_id (customer_id=?)" in row[3] for row in plan)
 
 
-
 @pytest.mark.parametrize("which", [[], [0], [1, 2], [2, 4, 4, 10**6]])
 def test_among_ids(database: Database, which: list[int]) -> None:
     with database.session() as session:
