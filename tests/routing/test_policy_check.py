@@ -11,25 +11,7 @@ from hypothesis import strategies as st
 
 from routing.located_yaml import read_yaml
 from routing.policy import PolicyError, read_policy
-
-POLICY = """\
-time_zone: Europe/Berlin
-currency: EUR
-tiers: [platinum, gold]
-calendars:
-  office:
-    hours: {monday: [09:00-17:00]}
-policies:
-  - name: Social
-    when: channel.kind == "social"
-    first_reply_time: {platinum: 15m, default: 2h}
-    next_reply_time: {default: 2h}
-  - name: Rest
-    calendar: office
-    first_reply_time: {default: 4h}
-    next_reply_time: {default: 4h}
-handling: {default: 5m}
-"""
+from tests.routing.test_policy import SMALL as POLICY
 
 
 def problems(text: str) -> list[str]:
