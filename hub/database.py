@@ -196,6 +196,40 @@ def among(number: SQLColumnExpression[int], numbers: Collection[int]) -> ColumnE
     return cast("ColumnElement[bool]", _Among(number, bindparam(None, numbers, _Numbers(), unique=True)))
 
 
+class _Texts(TypeDecorator[Sequence[str]]):
+    """Many texts as one parameter."""
+
+    impl = Text
+    cache_ok = True
+
+    def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:
+        return Text() if dialect.name == "sqlite" else ARRAY(Text)
+
+    def process_bind_param(self, value: Sequence[str] | None, dialect: Dialect) -> str | list[str]:
+        texts = list(value or ())
+        return json.dumps(texts) if dialect.name == "sqlite" else texts
+
+
+class _Rows(FunctionElement[Any]):
+    inherit_cache = True
+
+
+@compiles(_Rows, "sqlite")
+def _rows_sqlite(element: _Rows, compiler: SQLCompiler, **kwargs: Any) -> str:
+    return f"json_each({compiler.process(element.clauses, **kwargs)})"
+
+
+@compiles(_Rows, "postgresql")
+def _rows_postgresql(element: _Rows, compiler: SQLCompiler, **kwargs: Any) -> str:
+    return f"unnest({compiler.process(element.clauses, **kwargs)})"
+
+
+def rows_of(parameter: str) -> TableValuedAlias:
+    """The texts of one parameter as rows, however many they are; the column is `value`."""
+    # PostgreSQL calls the only column of a function as its alias.
+    return _Rows(bindparam(parameter, type_=_Texts())).table_valued(column("value", Text), name="value")
+
+
 def at_most(rows: int) -> ColumnElement[int]:
     """A LIMIT that is written into the statement, for the few that are asked at every click.
 

@@ -11,11 +11,14 @@ from functools import lru_cache
 from typing import Any, ClassVar, NamedTuple
 
 from sqlalchemy import (
+    ColumnElement,
+    Integer,
     Select,
     Update,
     bindparam,
     false,
     func,
+    literal_column,
     not_,
     or_,
     select,
@@ -25,23 +28,25 @@ from sqlalchemy import (
 )
 from sqlalchemy.orm import Session
 
+from hub.accounts.models import User
 from hub.assignment.agents import asking, in_hand, is_online, to_agent
-from hub.assignment.lanes import HELD, MOST_ARMS, heads, heads_of, lanes_waiting
+from hub.assignment.lanes import HELD, earliest_ids, lanes_waiting
 from hub.assignment.models import REFUSED, Assignment
-from hub.assignment.owning import record_claim
+from hub.assignment.owning import claim
 from hub.conversations.models import Conversation
-from hub.database import Base, UtcDateTime, at_most, nudge
+from hub.database import Base, UtcDateTime, at_most, nudge, rows_of
 from hub.policies.models import PolicyActivation, PolicyVersion
 from hub.policies.service import ActivePolicy, active_policy, active_version
 from hub.queue.service import HIGHEST, LOWEST, ON_SIGHT, place_on_sight
-from routing.assignment import Agent, able_because, is_eligible, needs_of_lane
+from routing.assignment import Agent, able_because, can_answer, is_eligible, needs_of_lane
 from routing.policy import Policy
 
-# How many are looked at where others claim at the same moment: the first of them that is free is taken.
+# How many are looked at: where others claim at the same moment the first that is free is taken.
 DEPTHS = (8, 128, 4096)
 ASKED = "asked for the next"
 # So often at most is placed before one claim: what is left then is for who asks next, or for the background.
 SIGHTS = 8
+NO_LIMIT = 2**31 - 1
 
 
 def claim_next(session: Session, user_id: int, now: datetime) -> int | None:
@@ -63,10 +68,9 @@ def why_nothing(session: Session, user_id: int, now: datetime) -> str:
     asker = _asker(session, user_id)
     if asker.policy.assigns_freely:
         return "Nobody is waiting for an answer that is not taken already."
-    used = session.connection().execute(in_hand(), {"user_id": user_id}).scalar_one()
-    agent = to_agent(asker.user, asker.policy, now, used=used)
+    agent = to_agent(asker.user, asker.policy, now, used=asker.user.used)
     if agent.free < 1:
-        return f"You have {used} of {agent.capacity} units in hand: answer or release something first."
+        return f"You have {agent.used} of {agent.capacity} units in hand: answer or release something first."
     return "Nobody is waiting whom you can answer now: by team, by skill, and by what you have in hand."
 
 
@@ -79,6 +83,8 @@ def _claim_by_rules(session: Session, user_id: int, now: datetime) -> int | None
         placed = 0
         if asker.is_changing:
             placed = place_on_sight(session, ActivePolicy(asker.version_id, policy), now)
+            # It may stand in other lanes by now.
+            asker = _asker(session, user_id)
         if policy.assigns_freely:
             claimed = _claim_freely(session, user_id, now, _CLAIM_CHANGING)
         else:
@@ -102,8 +108,9 @@ MOST_POLICIES = 8
 
 
 class _Asker(NamedTuple):
-    """Who asks, as a row of their columns; the policy that rules, and whether something that is owed was
-    placed by another version."""
+    """Who asks, as a row of their columns, with what they have in hand and the lanes in which something waits
+    for them or for anybody; the policy that rules, and whether something that is owed was placed by another
+    version."""
 
     user: Any
     policy: Policy
@@ -126,56 +133,56 @@ def _asker(session: Session, user_id: int) -> _Asker:
     return _Asker(row, known, row.version_id, row.changing)
 
 
-def _claim_freely(session: Session, user_id: int, now: datetime, claim: Update) -> int | None:
+def _claim_freely(session: Session, user_id: int, now: datetime, statement: Update) -> int | None:
     """The earliest of all, if that policy rules which ruled last as far as we know, and it lets everybody
     take everything."""
     digest = _Memory.last
     policy = _Memory.policies.get(digest)
     if policy is None or not policy.assigns_freely:
         return None
-    values = {"user_id": user_id, "now": now, "digest": digest}
-    row = session.connection().execute(claim, values).one_or_none()
-    if row is None:
-        return None
-    record_claim(session, row.id, user_id, now, [ASKED], row.version_id)
-    claimed: int = row.id
-    return claimed
+    values = {"user_id": user_id, "now": now, "digest": digest, "because": {"": [ASKED]}}
+    return claim(session, statement, values)
 
 
 def _claim_in_lanes(session: Session, asker: _Asker, now: datetime) -> int | None:
     """The earliest that an agent is eligible for, of what the version that rules has placed."""
-    connection, policy = session.connection(), asker.policy
-    # After the lock was got.
-    found = connection.execute(_LANES, {"user_id": asker.user.id}).all()
-    if not found:
+    policy = asker.policy
+    agent = to_agent(asker.user, policy, now, used=asker.user.used)
+    if asker.user.lanes is None:
         return None
-    agent = to_agent(asker.user, policy, now, used=found[0].used)
-    lanes = [row.lane for row in found if is_eligible(agent, needs_of_lane(row.lane))]
-    if len(lanes) > MOST_ARMS:
-        # Where the earliest stand; and the lanes of what is kept for them, which stands in none.
-        earliest = heads(session, dict.fromkeys(lanes, 1), MOST_ARMS)
-        kept = {row.lane for row in found if row.kept}
-        lanes = list({head.lane for head in earliest} | kept.intersection(lanes))
-    if not lanes:
+    able = _lanes_for(asker.user.lanes, agent.teams, frozenset(agent.skills.items()))
+    reasons = {lane: why for lane, why in able.items() if is_eligible(agent, needs_of_lane(lane))}
+    if not reasons:
         return None
-    values = {f"lane_{number}": lane for number, lane in enumerate(lanes)} | {
+    values = {
+        "lanes": list(reasons),
+        "because": reasons,
         "user_id": agent.id,
+        "capacity": NO_LIMIT if agent.capacity is None else agent.capacity,
         "now": now,
         "since": now - policy.assignment.offer_again_after,
         "version_id": asker.version_id,
     }
+    is_sqlite = session.connection().dialect.name == "sqlite"
     for depth in DEPTHS:
-        row = connection.execute(_claim_of(len(lanes), depth), values).one_or_none()
-        if row is not None:
-            record_claim(session, row.id, agent.id, now, _why(agent, row), asker.version_id, row.lane)
-            claimed: int = row.id
+        claimed = claim(session, _claim_of(depth, is_sqlite=is_sqlite), values)
+        if claimed is not None:
             return claimed
     return None
 
 
-def _why(agent: Agent, row: Any) -> list[str]:
-    knows = ["knows the customer"] if row.known_by_id == agent.id else []
-    return [ASKED, *able_because(agent, needs_of_lane(row.lane)), *knows]
+@lru_cache(maxsize=256)
+def _lanes_for(lanes: str, teams: frozenset[str], skills: frozenset[tuple[str, int]]) -> dict[str, list[str]]:
+    """Which of these lanes, one in a line, somebody of these teams and skills can answer, and why.
+
+    The same are asked for again and again: what waits changes by the second, its lanes by the hour.
+    """
+    agent = Agent(0, teams=teams, skills=dict(skills))
+    return {
+        lane: [ASKED, *able_because(agent, needs)]
+        for lane in lanes.split("\n")
+        if can_answer(agent, needs := needs_of_lane(lane))
+    }
 
 
 def _newest() -> Select[int, str]:
@@ -187,13 +194,14 @@ def _newest() -> Select[int, str]:
     )
 
 
-def _owned_by_asker(which: Select[Any]) -> Update:
+def _owned_by_asker(which: Select[Any], **returned: ColumnElement[Any]) -> Update:
+    """As `owning.claim` wants it."""
     now = bindparam("now", type_=UtcDateTime)
     return (
         update(Base.metadata.tables["conversations"])
         .where(Conversation.id == which.scalar_subquery(), Conversation.owner_id.is_(None))
         .values(owner_id=bindparam("user_id"), owned_since=now, updated_at=now, held_until=None)
-        .returning(Conversation.id, Conversation.lane, Conversation.known_by_id)
+        .returning(Conversation.id, *(column.label(name) for name, column in returned.items()))
     )
 
 
@@ -207,10 +215,9 @@ def _earliest_of_all() -> Select[Any]:
     )
 
 
-@lru_cache(maxsize=4 * MOST_ARMS)
-def _claim_of(lanes: int, depth: int) -> Update:
-    """The earliest of so many lanes, and of what is kept for who asks, that they have not refused lately."""
-    heads = heads_of(lanes, depth).subquery()
+@lru_cache(maxsize=2 * len(DEPTHS))
+def _claim_of(depth: int, *, is_sqlite: bool) -> Update:
+    """The earliest of `lanes`, and of what is kept for who asks, that they have not refused lately."""
     kept = (
         select(Conversation.id)
         .where(HELD, Conversation.known_by_id == bindparam("user_id"))
@@ -218,6 +225,7 @@ def _claim_of(lanes: int, depth: int) -> Update:
         .limit(at_most(depth))
         .subquery()
     )
+    waiting, lane = earliest_ids(depth, is_sqlite=is_sqlite).subquery(), rows_of("lanes")
     refused = select(Assignment.conversation_id).where(
         REFUSED,
         Assignment.ended_at > bindparam("since", type_=UtcDateTime),
@@ -226,30 +234,38 @@ def _claim_of(lanes: int, depth: int) -> Update:
     return _owned_by_asker(
         select(Conversation.id)
         .where(
-            Conversation.id.in_(union_all(select(heads.c.id), select(kept.c.id))),
+            Conversation.id.in_(union_all(select(waiting.c.id), select(kept.c.id))),
             Conversation.id.not_in(refused),
+            # Counted after the lock was got.
+            Conversation.load <= bindparam("capacity") - in_hand().scalar_subquery(),
             # What follows may have changed since it was found: where another one held it then, it is looked
             # at anew.
             Conversation.reply_by.is_not(None),
             Conversation.owner_id.is_(None),
-            Conversation.lane.in_([bindparam(f"lane_{number}") for number in range(lanes)]),
+            Conversation.lane.in_(select(lane.c.value)),
             Conversation.policy_version_id == bindparam("version_id"),
             or_(Conversation.held_until.is_(None), Conversation.known_by_id == bindparam("user_id")),
         )
         .order_by(Conversation.reply_by, Conversation.id)
         .limit(at_most(1))
-        .with_for_update(skip_locked=True, of=Conversation)
+        .with_for_update(skip_locked=True, of=Conversation),
+        lane=Base.metadata.tables["conversations"].c.lane,
+        knows=Conversation.known_by_id == bindparam("user_id"),
+        version_id=bindparam("version_id", type_=Integer),
     )
 
 
 def _lanes() -> Select[Any]:
-    """The lanes in which somebody waits, those of what is kept for who asks, and what they have in hand."""
+    """The lanes in which somebody waits, and those of what is kept for who asks, one in a line."""
     waiting = lanes_waiting().subquery()
-    kept = select(Conversation.lane, true().label("kept")).where(
-        HELD, Conversation.known_by_id == bindparam("user_id")
-    )
-    both = union_all(select(waiting.c.lane, false().label("kept")), kept.distinct()).subquery()
-    return select(both.c.lane, both.c.kept, in_hand().scalar_subquery().label("used"))
+    kept = select(Conversation.lane).where(HELD, Conversation.known_by_id == bindparam("user_id"))
+    both = union_all(select(waiting.c.lane), kept).subquery()
+    return select(func.aggregate_strings(both.c.lane, "\n"))
+
+
+def _is_changing(ruling: ColumnElement[int]) -> ColumnElement[bool]:
+    """Whether something that is owed was placed by another version than the one that rules."""
+    return or_(*(func.coalesce(end.scalar_subquery(), ruling) != ruling for end in (LOWEST, HIGHEST)))
 
 
 # In RETURNING columns stand without their table, so that this names no second one.
@@ -259,15 +275,20 @@ _VERSION = (
     .limit(at_most(1))
     .scalar_subquery()
 )
-_CHANGING = or_(*(func.coalesce(end.scalar_subquery(), _VERSION) != _VERSION for end in (LOWEST, HIGHEST)))
 _DIGEST = _newest().with_only_columns(PolicyVersion.digest).scalar_subquery()
-_ASKER = asking().add_columns(
-    _DIGEST.label("digest"), _VERSION.label("version_id"), _CHANGING.label("changing")
+_RULING = _newest().subquery()
+_ASKER = (
+    asking()
+    .add_columns(
+        _RULING.c.digest,
+        _RULING.c.id.label("version_id"),
+        _is_changing(_RULING.c.id).label("changing"),
+        in_hand().scalar_subquery().label("used"),
+        _lanes().scalar_subquery().label("lanes"),
+    )
+    .join_from(User, _RULING, true())
 )
-_LANES = _lanes()
-_CLAIM_CHANGING = (
-    _owned_by_asker(_earliest_of_all())
-    .where(bindparam("digest") == _DIGEST)
-    .returning(_VERSION.label("version_id"))
-)
-_CLAIM_FREELY = _CLAIM_CHANGING.where(not_(_CHANGING))
+_CLAIM_CHANGING = _owned_by_asker(
+    _earliest_of_all(), lane=literal_column("''"), knows=false(), version_id=_VERSION
+).where(bindparam("digest") == _DIGEST)
+_CLAIM_FREELY = _CLAIM_CHANGING.where(not_(_is_changing(_VERSION)))

@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import (
     ColumnElement,
+    FromClause,
     Integer,
     Select,
     and_,
@@ -23,6 +24,7 @@ from sqlalchemy import (
     or_,
     select,
     text,
+    true,
     union_all,
     update,
 )
@@ -32,7 +34,7 @@ from hub.accounts.models import User
 from hub.assignment.agents import load_agents
 from hub.assignment.models import REFUSED, Assignment
 from hub.conversations.models import Conversation
-from hub.database import at_most
+from hub.database import Base, at_most, rows_of
 from hub.policies.service import ActivePolicy
 from routing.assignment import can_answer, demand
 from routing.conditions import Known
@@ -196,13 +198,17 @@ def lanes_in_use(session: Session) -> list[str]:
 
 
 def lanes_waiting() -> Select[Any]:
-    """The same as a query: a loose index scan, https://wiki.postgresql.org/wiki/Loose_indexscan."""
-    first = select(Conversation.lane).where(IN_LANE).order_by(Conversation.lane).limit(at_most(1))
+    """The same as a query: a loose index scan, https://wiki.postgresql.org/wiki/Loose_indexscan.
+
+    From behind: at the head of a lane stands what was handed out of it, until PostgreSQL sweeps its index.
+    """
+    last = Conversation.lane.desc()
+    first = select(Conversation.lane).where(IN_LANE).order_by(last).limit(at_most(1))
     found = select(first.scalar_subquery().label("lane")).cte("lanes", recursive=True)
     following = (
         select(Conversation.lane)
-        .where(IN_LANE, Conversation.lane > found.c.lane)
-        .order_by(Conversation.lane)
+        .where(IN_LANE, Conversation.lane < found.c.lane)
+        .order_by(last)
         .limit(at_most(1))
         .scalar_subquery()
     )
@@ -213,6 +219,36 @@ def lanes_waiting() -> Select[Any]:
 _LANES = lanes_waiting()
 
 
+@lru_cache(maxsize=32)
+def earliest_ids(depth: int, *, is_sqlite: bool) -> Select[int]:
+    """The ids of the `depth` earliest of all `lanes`.
+
+    The same statement however many lanes there are: a long one is read anew each time.
+    """
+    lane = rows_of("lanes")
+    heads = (
+        select(Conversation.id, Conversation.reply_by)
+        .where(IN_LANE, Conversation.lane == lane.c.value)
+        .order_by(Conversation.reply_by, Conversation.id)
+        .limit(at_most(depth))
+        .correlate(lane)
+    )
+    each: FromClause
+    joined: ColumnElement[bool]
+    if is_sqlite:
+        # It joins nothing to what depends on another row, but looks for what is in a list that does.
+        each = Base.metadata.tables["conversations"].alias()
+        joined = each.c.id.in_(heads.with_only_columns(Conversation.id))
+    else:
+        each, joined = heads.lateral(), true()
+    return (
+        select(each.c.id)
+        .join_from(lane, each, joined)
+        .order_by(each.c.reply_by, each.c.id)
+        .limit(at_most(depth))
+    )
+
+
 def heads(session: Session, lanes: Mapping[str, int], limit: int) -> list[Head]:
     """The earliest of these lanes, of each as many as it says, and of all together at most `limit`."""
     found: list[Head] = []
@@ -221,7 +257,7 @@ def heads(session: Session, lanes: Mapping[str, int], limit: int) -> list[Head]:
         part = each[start : start + MOST_ARMS]
         values: dict[str, Any] = {f"lane_{n}": lane for n, (lane, _) in enumerate(part)}
         values |= {f"most_{n}": most for n, (_, most) in enumerate(part)}
-        rows = session.connection().execute(heads_of(len(part)), {**values, "most": limit})
+        rows = session.connection().execute(_heads_of(len(part)), {**values, "most": limit})
         found += [Head(*row) for row in rows]
     return _earliest(found, limit)
 
@@ -241,12 +277,9 @@ def _earliest(found: Iterable[Head], limit: int) -> list[Head]:
     return sorted(found, key=lambda head: (head.reply_by, head.id))[:limit]
 
 
-@lru_cache(maxsize=4 * MOST_ARMS)
-def heads_of(arms: int, depth: int | None = None) -> Select[Any]:
-    """The `depth` earliest of so many lanes; None: the `most` earliest, of `lane_0` the `most_0`, and so on.
-
-    Built once for each count of lanes: on SQLite everybody waits while one claims.
-    """
+@lru_cache(maxsize=MOST_ARMS)
+def _heads_of(arms: int) -> Select[Any]:
+    """The `most` earliest of so many lanes: of `lane_0` the `most_0`, and so on."""
     every: list[Select[Any]] = []
     for number in range(arms):
         one = (
@@ -258,13 +291,9 @@ def heads_of(arms: int, depth: int | None = None) -> Select[Any]:
             )
             .where(IN_LANE, Conversation.lane == bindparam(f"lane_{number}"))
             .order_by(Conversation.reply_by, Conversation.id)
-            .limit(_rows(depth, f"most_{number}"))
+            .limit(bindparam(f"most_{number}", type_=Integer))
             .subquery()
         )
         every.append(select(one))
     merged = union_all(*every).subquery()
-    return select(merged).order_by(merged.c.reply_by, merged.c.id).limit(_rows(depth, "most"))
-
-
-def _rows(depth: int | None, parameter: str) -> ColumnElement[int]:
-    return bindparam(parameter, type_=Integer) if depth is None else at_most(depth)
+    return select(merged).order_by(merged.c.reply_by, merged.c.id).limit(bindparam("most", type_=Integer))

@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
+from functools import lru_cache
+from typing import Any
 
-from sqlalchemy import update
+from sqlalchemy import Integer, Select, Update, bindparam, case, literal, select, update
+from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Session
 
 from hub.accounts.models import User
 from hub.assignment.models import Assignment
 from hub.conversations.attachments import want_files
 from hub.conversations.models import Conversation
-from hub.database import Base, nudge
+from hub.database import Base, UtcDateTime, nudge
 
 RECORD = Base.metadata.tables["assignments"].insert()
 """Writes assignments that follow from a statement; built once, and so compiled once."""
+KNOWS = ["knows the customer"]
 
 
 def own(
@@ -97,26 +101,52 @@ def end(session: Session, conversation_ids: Collection[int], now: datetime, ende
     )
 
 
-def record_claim(
-    session: Session,
-    conversation_id: int,
-    user_id: int,
-    now: datetime,
-    why: list[str],
-    version_id: int,
-    lane: str = "",
-) -> None:
-    """Write down that somebody who asked for the next got this one, which nobody had."""
-    session.connection().execute(
+def claim(session: Session, statement: Update, values: Mapping[str, Any]) -> int | None:
+    """Have a claim make its conversation the one of who asked for the next: its id, None where there is none.
+
+    It returns `id`, `lane`, the `version_id` of the policy, and whether who asked `knows` the customer;
+    `values` say besides what it asks for the reasons by lane, `because`. Its history is written with it.
+    """
+    connection = session.connection()
+    if connection.dialect.name == "postgresql":
+        recorded: int | None = connection.execute(_recorded(statement), values).scalar_one_or_none()
+        return recorded
+    row = connection.execute(statement, values).one_or_none()
+    if row is None:
+        return None
+    connection.execute(
         RECORD,
         {
-            "conversation_id": conversation_id,
-            "user_id": user_id,
+            "conversation_id": row.id,
+            "user_id": values["user_id"],
             "how": "next",
-            "lane": lane,
-            "reasons": why,
-            "assigned_at": now,
-            "accepted_at": now,
-            "policy_version_id": version_id,
+            "lane": row.lane,
+            "reasons": values["because"][row.lane] + KNOWS * bool(row.knows),
+            "policy_version_id": row.version_id,
+            "assigned_at": values["now"],
+            "accepted_at": values["now"],
         },
     )
+    claimed: int = row.id
+    return claimed
+
+
+@lru_cache(maxsize=32)
+def _recorded(statement: Update) -> Select[int]:
+    """A claim and its history as one statement, which SQLite has not."""
+    claimed = statement.cte("claimed")
+    knows = case((claimed.c.knows, literal(KNOWS, JSONB)), else_=literal([], JSONB))
+    now = bindparam("now", type_=UtcDateTime)
+    history = {
+        "conversation_id": claimed.c.id,
+        "user_id": bindparam("user_id", type_=Integer),
+        "how": literal("next"),
+        "lane": claimed.c.lane,
+        "reasons": bindparam("because", type_=JSONB).op("->")(claimed.c.lane).op("||")(knows),
+        "policy_version_id": claimed.c.version_id,
+        "assigned_at": now,
+        "accepted_at": now,
+    }
+    written = RECORD.from_select(list(history), select(*history.values()), include_defaults=False)
+    recorded = written.returning(Assignment.conversation_id).cte("recorded")
+    return select(recorded.c.conversation_id)

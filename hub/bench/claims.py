@@ -106,7 +106,7 @@ def _next(database: Database, users: list[int], area: str, size: str) -> Iterato
         session.execute(
             update(Conversation)
             .where(Conversation.owner_id.is_not(None), Conversation.reply_by.is_not(None))
-            .values(reply_by=None)
+            .values(reply_by=None, placed_for=None)
         )
     claims, commits, per_second = _claims(database, users)
     for name, times, share in (

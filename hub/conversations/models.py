@@ -33,6 +33,8 @@ STATUSES = ("new", "open", "pending", "on_hold", "snoozed", "solved", "closed")
 DELIVERIES = ("pending", "sending", "sent", "failed", "unknown")
 NATURES = ("bounce", "auto_reply", "list", "loop")
 
+_IN_HAND = "owner_id IS NOT NULL AND reply_by IS NOT NULL"
+
 
 def _partial(name: str, *columns: str, where: str, unique: bool = False) -> Index:
     return Index(name, *columns, unique=unique, postgresql_where=text(where), sqlite_where=text(where))
@@ -110,9 +112,7 @@ class Conversation(Base):
         _partial("ix_conversations_accept_by", "accept_by", where="accept_by IS NOT NULL"),
         _partial("ix_conversations_owner_id", "owner_id", where="owner_id IS NOT NULL"),
         # What somebody has in hand.
-        _partial(
-            "ix_conversations_in_hand", "owner_id", where="owner_id IS NOT NULL AND reply_by IS NOT NULL"
-        ),
+        _partial("ix_conversations_in_hand", "owner_id", "load", where=_IN_HAND),
         _partial("ix_conversations_snoozed_until", "snoozed_until", where="snoozed_until IS NOT NULL"),
         Index("ix_conversations_customer_id", "customer_id"),
         # Lists are either of what was written to us or of what was overheard.

@@ -7,7 +7,6 @@ from contextlib import contextmanager
 from datetime import timedelta
 from typing import Any
 
-import pytest
 from sqlalchemy import event
 from sqlalchemy.orm import Session
 
@@ -90,8 +89,8 @@ def test_by_rules_only_the_heads_of_lanes_are_read(session: Session) -> None:
     }
     # Not all that they ever had.
     assert read_by(session, sent, "assignments") == {"ix_assignments_refused_by"}
-    # Who asks and what rules; what they may take; that they took it; its history.
-    assert len(sent) == 4
+    # Who asks, what rules and where something waits; that they took it; its history.
+    assert len(sent) == 3
 
 
 def test_however_much_was_refused_the_next_one_is_found(session: Session) -> None:
@@ -123,8 +122,7 @@ def test_however_much_was_refused_the_next_one_is_found(session: Session) -> Non
     assert claim_next(session, asker.id, later) == earliest.id
 
 
-def test_more_lanes_than_one_look_takes_at_once(session: Session, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(claiming, "MOST_ARMS", 1)
+def test_of_several_lanes_and_what_is_kept_the_earliest_comes_first(session: Session) -> None:
     rule_by(session, rules=RULES.replace("relax_after: 10m", "relax_after: 1m"), **PULL)
     asker = agent(session, "Bea", teams=("service", "social"), skills={"returns": 2, "french": 3}, capacity=9)
     later = writes(session, channel="chirp", at=NOW - 10 * MINUTE)
