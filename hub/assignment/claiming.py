@@ -6,12 +6,14 @@ writer. Everybody who asks waits for the statements here on SQLite, so there are
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from functools import lru_cache
 from typing import Any, ClassVar, NamedTuple
 
 from sqlalchemy import (
     ColumnElement,
+    CompoundSelect,
     Integer,
     Select,
     Update,
@@ -55,7 +57,7 @@ def claim_next(session: Session, user_id: int, now: datetime) -> int | None:
 
     While a change of the policy is on its way, what stands first is placed by it before it is looked at.
     """
-    claimed = _claim_freely(session, user_id, now, _CLAIM_FREELY)
+    claimed = _claim_freely(session, user_id, now)
     if claimed is None:
         claimed = _claim_by_rules(session, user_id, now)
     if claimed is not None:
@@ -86,7 +88,7 @@ def _claim_by_rules(session: Session, user_id: int, now: datetime) -> int | None
             # It may stand in other lanes by now.
             asker = _asker(session, user_id)
         if policy.assigns_freely:
-            claimed = _claim_freely(session, user_id, now, _CLAIM_CHANGING)
+            claimed = _claim_freely(session, user_id, now, changing=True)
         else:
             claimed = _claim_in_lanes(session, asker, now)
         if placed:
@@ -133,7 +135,7 @@ def _asker(session: Session, user_id: int) -> _Asker:
     return _Asker(row, known, row.version_id, row.changing)
 
 
-def _claim_freely(session: Session, user_id: int, now: datetime, statement: Update) -> int | None:
+def _claim_freely(session: Session, user_id: int, now: datetime, *, changing: bool = False) -> int | None:
     """The earliest of all, if that policy rules which ruled last as far as we know, and it lets everybody
     take everything."""
     digest = _Memory.last
@@ -141,7 +143,11 @@ def _claim_freely(session: Session, user_id: int, now: datetime, statement: Upda
     if policy is None or not policy.assigns_freely:
         return None
     values = {"user_id": user_id, "now": now, "digest": digest, "because": {"": [ASKED]}}
-    return claim(session, statement, values)
+    return _claim(session, (_claim_of_all(depth, changing=changing) for depth in DEPTHS), values)
+
+
+def _claim(session: Session, statements: Iterable[Update], values: Mapping[str, Any]) -> int | None:
+    return next((found for each in statements if (found := claim(session, each, values)) is not None), None)
 
 
 def _claim_in_lanes(session: Session, asker: _Asker, now: datetime) -> int | None:
@@ -164,11 +170,7 @@ def _claim_in_lanes(session: Session, asker: _Asker, now: datetime) -> int | Non
         "version_id": asker.version_id,
     }
     is_sqlite = session.connection().dialect.name == "sqlite"
-    for depth in DEPTHS:
-        claimed = claim(session, _claim_of(depth, is_sqlite=is_sqlite), values)
-        if claimed is not None:
-            return claimed
-    return None
+    return _claim(session, (_claim_of_lanes(depth, is_sqlite=is_sqlite) for depth in DEPTHS), values)
 
 
 @lru_cache(maxsize=256)
@@ -205,18 +207,42 @@ def _owned_by_asker(which: Select[Any], **returned: ColumnElement[Any]) -> Updat
     )
 
 
-def _earliest_of_all() -> Select[Any]:
+def _earliest_free(found: Select[int] | CompoundSelect[int], *still: ColumnElement[bool]) -> Select[int]:
+    """The earliest of these that nobody has, nor holds at the moment.
+
+    They are found without a lock, by an index that holds what nobody has: with one PostgreSQL would as soon
+    walk the queue, past all that somebody has in hand. So what they were found by is looked at anew.
+    """
     return (
         select(Conversation.id)
-        .where(Conversation.reply_by.is_not(None), Conversation.owner_id.is_(None))
+        .where(Conversation.id.in_(found), *_NOBODYS, *still)
         .order_by(Conversation.reply_by, Conversation.id)
         .limit(at_most(1))
-        .with_for_update(skip_locked=True)
+        .with_for_update(skip_locked=True, of=Conversation)
     )
 
 
+_NOBODYS = (Conversation.reply_by.is_not(None), Conversation.owner_id.is_(None))
+
+
 @lru_cache(maxsize=2 * len(DEPTHS))
-def _claim_of(depth: int, *, is_sqlite: bool) -> Update:
+def _claim_of_all(depth: int, *, changing: bool) -> Update:
+    """The earliest of all; unless `changing`, only where the version that rules has placed everything."""
+    found = (
+        select(Conversation.id)
+        .where(*_NOBODYS)
+        .order_by(Conversation.reply_by, Conversation.id)
+        .limit(at_most(depth))
+        .subquery()
+    )
+    statement = _owned_by_asker(
+        _earliest_free(select(found.c.id)), lane=literal_column("''"), knows=false(), version_id=_VERSION
+    ).where(bindparam("digest") == _DIGEST)
+    return statement if changing else statement.where(not_(_is_changing(_VERSION)))
+
+
+@lru_cache(maxsize=2 * len(DEPTHS))
+def _claim_of_lanes(depth: int, *, is_sqlite: bool) -> Update:
     """The earliest of `lanes`, and of what is kept for who asks, that they have not refused lately."""
     kept = (
         select(Conversation.id)
@@ -232,23 +258,15 @@ def _claim_of(depth: int, *, is_sqlite: bool) -> Update:
         Assignment.user_id == bindparam("user_id"),
     )
     return _owned_by_asker(
-        select(Conversation.id)
-        .where(
-            Conversation.id.in_(union_all(select(waiting.c.id), select(kept.c.id))),
+        _earliest_free(
+            union_all(select(waiting.c.id), select(kept.c.id)),
             Conversation.id.not_in(refused),
-            # Counted after the lock was got.
+            # Counted after the lock on who asks was got.
             Conversation.load <= bindparam("capacity") - in_hand().scalar_subquery(),
-            # What follows may have changed since it was found: where another one held it then, it is looked
-            # at anew.
-            Conversation.reply_by.is_not(None),
-            Conversation.owner_id.is_(None),
             Conversation.lane.in_(select(lane.c.value)),
             Conversation.policy_version_id == bindparam("version_id"),
             or_(Conversation.held_until.is_(None), Conversation.known_by_id == bindparam("user_id")),
-        )
-        .order_by(Conversation.reply_by, Conversation.id)
-        .limit(at_most(1))
-        .with_for_update(skip_locked=True, of=Conversation),
+        ),
         lane=Base.metadata.tables["conversations"].c.lane,
         knows=Conversation.known_by_id == bindparam("user_id"),
         version_id=bindparam("version_id", type_=Integer),
@@ -288,7 +306,3 @@ _ASKER = (
     )
     .join_from(User, _RULING, true())
 )
-_CLAIM_CHANGING = _owned_by_asker(
-    _earliest_of_all(), lane=literal_column("''"), knows=false(), version_id=_VERSION
-).where(bindparam("digest") == _DIGEST)
-_CLAIM_FREELY = _CLAIM_CHANGING.where(not_(_is_changing(_VERSION)))
