@@ -101,6 +101,7 @@ class Adaptation:
     def to_bytes(self) -> bytes:
         """A safetensors file: each tensor is named by what it is, a slash and whose it is."""
         tensors = {f"taught/{name}": rows for name, rows in self.taught.examples.items()}
+        tensors |= {f"named/{name}": row for name, row in self.taught.named.items()}
         for name, (weight, bias) in self.heads.items():
             tensors |= {f"weight/{name}": weight, f"bias/{name}": bias}
         if self.sentiment is not None:
@@ -136,7 +137,9 @@ class Adaptation:
                 size = len(head.labels)
                 heads[name] = (take(f"weight/{name}", size, None), take(f"bias/{name}", size))
         for key in [key for key in tensors if key.startswith("taught/")]:
-            taught = taught.with_intent(key.removeprefix("taught/"), take(key, None, None))
+            name = key.removeprefix("taught/")
+            named = take(f"named/{name}", None) if f"named/{name}" in tensors else None
+            taught = taught.with_intent(name, take(key, None, None), named)
         if tensors:
             raise AdaptationError(f"the adaptation has parts not known here: {', '.join(sorted(tensors))}")
         return cls(affine, heads, taught)

@@ -46,12 +46,14 @@ def _banking77(tools: Instruments, by: dict[str, Embed]) -> Figures:
     few_shot: Figures = {"rows": len(rows), "metric": "accuracy"}
     for who, embed in by.items():
         asked = embed(_texts(rows), "banking77")
+        named = embed([taught.spoken(label) for label in labels], "banking77's names")
         for result, examples in ((full, seen), (few_shot, few)):
             answers = _answers(
                 embed(_texts(examples), "banking77 to learn from"),
                 indices(examples, labels),
                 asked,
                 len(labels),
+                named,
             )
             for how, values in answers.items():
                 result[_column(who, how)] = _accuracy(values.argmax(axis=1), truth)
@@ -82,11 +84,16 @@ def _clinc150(tools: Instruments, by: dict[str, Embed]) -> Figures:
     return result
 
 
-def _answers(known: Array, labels: Labels, asked: Array, classes: int) -> dict[str, Array]:
-    """Values (asked, classes) of the regression by which the product is taught, and of a logistic one."""
-    targets = np.eye(classes, dtype=np.float32)[labels]
+def _answers(
+    known: Array, labels: Labels, asked: Array, classes: int, named: Array | None = None
+) -> dict[str, Array]:
+    """Values (asked, classes) of the regression by which the product is taught, with the names of the classes
+    where there are any, and of a logistic one."""
+    each = np.eye(classes, dtype=np.float32)
+    names, at_names = (named, each) if named is not None else (known[:0], each[:0])
+    rows, targets = np.concatenate([known, names]), np.concatenate([each[labels], at_names])
     return {
-        "taught": taught.said(asked, known, taught.solve(known, targets)),
+        "taught": taught.said(asked, rows, taught.solve(rows, targets, names=len(names))),
         "linear": baselines.linear(known, labels, asked, classes, balanced=False),
     }
 

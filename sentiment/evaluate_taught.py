@@ -20,7 +20,7 @@ from sentiment.adaptation import Seen
 from sentiment.datasets import table
 from sentiment.figures import Labels, calibration_error
 from sentiment.heads import Array
-from sentiment.taught import FEWEST, LIKELY, Taught
+from sentiment.taught import FEWEST, LIKELY, Taught, spoken
 
 INTENTS = (1, 3, 10)
 """Taught together in a lesson."""
@@ -66,32 +66,33 @@ def few_shot(scorer: Sees, data: Path) -> dict[str, Any]:
         Rows(_embed(scorer, rows), np.array([names.index(row["label"]) for row in rows]))
         for rows in (taught, asked)
     )
+    named = scorer.see([spoken(name) for name in names]).embeddings
     others = [table(data / f"{name}/test.tsv.gz") for name in ("tweeteval_sentiment", "clinc150")]
     most = min(2_000, *map(len, others))
     stream = _embed(scorer, [row for rows in others for row in rows[:: len(rows) // most][:most]])
     rng = np.random.default_rng(SEED)
     lessons = [
-        _lessons(rng, examples, questions, stream, min(count, len(names) - 1), shots)
+        _lessons(rng, examples, named, questions, stream, min(count, len(names) - 1), shots)
         for count in INTENTS
         for shots in (FEWEST, 2 * FEWEST)
     ]
-    return {"together": _together(examples, questions), "lessons": lessons}
+    return {"together": _together(examples, named, questions), "lessons": lessons}
 
 
 def _embed(scorer: Sees, rows: Sequence[dict[str, str]]) -> Array:
     return scorer.see([row["text"] for row in rows]).embeddings
 
 
-def _teach(examples: Sequence[Array]) -> Taught:
+def _teach(examples: Sequence[Array], named: Array) -> Taught:
     found = Taught()
     for label, rows in enumerate(examples):
-        found = found.with_intent(f"{label:03}", rows)
+        found = found.with_intent(f"{label:03}", rows, named[label])
     return found
 
 
-def _together(examples: Rows, questions: Rows) -> dict[str, Any]:
+def _together(examples: Rows, named: Array, questions: Rows) -> dict[str, Any]:
     labels = np.unique(examples.labels)
-    shares = _teach([examples.of(label) for label in labels]).shares(questions.embeddings)
+    shares = _teach([examples.of(label) for label in labels], named).shares(questions.embeddings)
     right, sure = shares.argmax(axis=1) == questions.labels, shares.max(axis=1) >= LIKELY
     return {
         "intents": len(labels),
@@ -103,13 +104,19 @@ def _together(examples: Rows, questions: Rows) -> dict[str, Any]:
 
 
 def _lessons(
-    rng: np.random.Generator, examples: Rows, questions: Rows, others: Array, count: int, shots: int
+    rng: np.random.Generator,
+    examples: Rows,
+    named: Array,
+    questions: Rows,
+    others: Array,
+    count: int,
+    shots: int,
 ) -> dict[str, Any]:
     """All messages of all lessons together."""
     confidences, rights = [], []
     for _ in range(LESSONS):
         chosen = rng.choice(np.unique(examples.labels), count, replace=False)
-        taught = _teach([rng.permutation(examples.of(label))[:shots] for label in chosen])
+        taught = _teach([rng.permutation(examples.of(label))[:shots] for label in chosen], named[chosen])
         known = np.isin(questions.labels, chosen)
         mine = rng.choice(np.flatnonzero(known), MINE)
         neighbours = rng.choice(np.flatnonzero(~known), NEIGHBOURS)
@@ -120,15 +127,15 @@ def _lessons(
         right[:MINE] = chosen[shares[:MINE].argmax(axis=1)] == questions.labels[mine]
         rights.append(right)
     sure, right = np.array(confidences), np.array(rights)
-    named = sure >= LIKELY
+    said = sure >= LIKELY
     return {
         "intents": count,
         "examples": shots,
         "rows": sure.size,
-        "found": float((named & right)[:, :MINE].mean()),
-        "mistaken": float((named & ~right)[:, :MINE].mean()),
-        "neighbours_named": float(named[:, MINE:-OTHERS].mean()),
-        "others_named": float(named[:, -OTHERS:].mean()),
+        "found": float((said & right)[:, :MINE].mean()),
+        "mistaken": float((said & ~right)[:, :MINE].mean()),
+        "neighbours_named": float(said[:, MINE:-OTHERS].mean()),
+        "others_named": float(said[:, -OTHERS:].mean()),
         "calibration_error": calibration_error(sure.ravel(), right.ravel()),
     }
 

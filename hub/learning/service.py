@@ -17,7 +17,7 @@ from hub.learning.models import LONGEST_NAME, IntentExample, Kind, ModelVersion,
 from hub.learning.versions import active_id, adaptable, taught_in
 from hub.runtime import Hub
 from sentiment.adaptation import Adaptation, AdaptationError
-from sentiment.taught import FEWEST
+from sentiment.taught import FEWEST, spoken
 from sentiment.types import INTENTS
 
 TRIES = 10
@@ -88,10 +88,11 @@ def teach(hub: Hub, name: str, texts: Sequence[str], *, user_id: int | None) -> 
             field="examples",
         )
     try:
-        seen = adaptable(hub.base_scorer).see(examples)
+        seen = adaptable(hub.base_scorer).see([*examples, spoken(name)])
     except AdaptationError as error:
         raise Conflict(str(error)) from error
-    unread = [f"{text[:40]!r}: {why}" for text, why in zip(examples, seen.objections, strict=True) if why]
+    *objections, unspoken = seen.objections
+    unread = [f"{text[:40]!r}: {why}" for text, why in zip(examples, objections, strict=True) if why]
     if unread:
         raise Invalid(f"the model cannot read every example: {'; '.join(unread)}", field="examples")
 
@@ -99,7 +100,8 @@ def teach(hub: Hub, name: str, texts: Sequence[str], *, user_id: int | None) -> 
         if known := _known(before, name):
             raise Conflict(f"an intent named {known!r} is taught already; forget it first", field="name")
         try:
-            taught = before.taught.with_intent(name, seen.embeddings)
+            named = None if unspoken else seen.embeddings[-1]
+            taught = before.taught.with_intent(name, seen.embeddings[:-1], named)
         except AdaptationError as error:
             raise Invalid(str(error), field="examples") from error
         return Lesson(

@@ -19,6 +19,7 @@ from hub.database import Database
 from hub.errors import NotFound
 from hub.learning.models import ModelVersion, TaughtIntentRow
 from sentiment.adaptation import Adaptation, AdaptationError, Seen, Taught
+from sentiment.taught import spoken
 from sentiment.types import Analysis, Scorer
 
 logger = log.get(__name__)
@@ -145,10 +146,12 @@ def _read_anew(base: Adaptable, intents: dict[str, list[str]]) -> Taught:
     """The taught intents as another shipped model sees their examples."""
     taught = Taught()
     for name, texts in intents.items():
-        seen = base.see(texts)
-        readable = [row for row, objection in enumerate(seen.objections) if objection is None]
+        seen = base.see([*texts, spoken(name)])
+        *objections, unspoken = seen.objections
+        readable = [row for row, objection in enumerate(objections) if objection is None]
+        named = None if unspoken else seen.embeddings[-1]
         try:
-            taught = taught.with_intent(name, seen.embeddings[readable])
+            taught = taught.with_intent(name, seen.embeddings[readable], named)
         except AdaptationError as error:
             logger.error("intent_not_used", intent=name, model=base.name, why=str(error))
     return taught

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sentiment.heads import Array
-from sentiment.taught import MOST, AdaptationError, Taught
+from sentiment.taught import MOST, AdaptationError, Taught, spoken
 from sentiment.types import TaughtIntent
 
 WIDTH = 64
@@ -101,6 +101,34 @@ def test_a_lesson_can_be_given_anew() -> None:
     assert knows.names == NAMES[:2]
     assert said(knows.find(like(NAMES[0]))) == [[]] * 6
     assert said(knows.find(like(NAMES[3]))) == [[NAMES[0]]] * 6
+
+
+def test_the_name_is_an_example_of_less_weight() -> None:
+    # Messages between the two intents, named by the first's name or by neither's.
+    between = (TABLE[0] + 0.9 * TABLE[1])[None] / np.linalg.norm(TABLE[0] + 0.9 * TABLE[1])
+    asked = between.astype(np.float32)
+    plain, other = taught(*NAMES[:2]), like(NAMES[1])
+    named = plain.with_intent(NAMES[1], other, asked[0])
+    example = plain.with_intent(NAMES[1], np.concatenate([other, asked]))
+    shares = [knows.shares(asked)[0, 1] for knows in (plain, named, example)]
+    assert shares == sorted(shares)
+    assert shares[0] < shares[1] - 0.1
+    assert said(named.without(NAMES[1]).find(other)) == [[]] * 6
+    # Another name, or none, is forgotten with the examples that it came with.
+    np.testing.assert_array_equal(named.with_intent(NAMES[1], other).shares(asked), plain.shares(asked))
+
+
+def test_a_name_is_read_as_words() -> None:
+    assert spoken("card_arrival") == "card arrival"
+    assert spoken("Lost  luggage") == "Lost luggage"
+
+
+@pytest.mark.parametrize(
+    ("named", "why"), [(TABLE[0] * 2, "unit length"), (TABLE[:2], "no embedding"), (np.eye(8)[0], "no embed")]
+)
+def test_a_name_that_is_no_embedding_of_the_model_is_refused(named: Array, why: str) -> None:
+    with pytest.raises(AdaptationError, match=why):
+        taught(NAMES[0]).with_intent(NAMES[1], like(NAMES[1]), named)
 
 
 def test_lessons_do_not_change_what_they_are_built_on() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from concurrent.futures import ThreadPoolExecutor
 from threading import Barrier
 
+import numpy as np
 import pytest
 from sqlalchemy import select, update
 
@@ -19,7 +20,7 @@ from hub.learning.versions import named_id
 from hub.runtime import Hub
 from sentiment.adaptation import Adaptation
 from tests.factories import WordScorer, channel, inbound, receive_one, user
-from tests.hub.learning.pupil import LUGGAGE, Pupil
+from tests.hub.learning.pupil import LUGGAGE, Pupil, bags
 
 PARKING = tuple(f"{text} parked" for text in ("car", "van", "lorry", "cycle", "coach"))
 
@@ -176,6 +177,17 @@ def test_another_shipped_model_reads_the_examples_anew(hub: Hub, pupil: Pupil) -
     teach(hub, "Parking", PARKING, user_id=None)
     assert names(hub) == ["Lost luggage", "Parking"]
     assert hub.active_version().trouble is None
+
+
+def test_the_name_is_learnt_from_too_where_it_can_be_read(hub: Hub, pupil: Pupil) -> None:
+    teach(hub, "lost_suitcase", LUGGAGE, user_id=None)
+    teach(hub, "foreign matters", PARKING, user_id=None)
+    for model in ("words-1", "words-2"):
+        hub._scorer = Pupil(model)
+        adaptation = hub.active_version().adaptation
+        assert adaptation is not None
+        assert adaptation.taught.named.keys() == {"lost_suitcase"}
+        np.testing.assert_array_equal(adaptation.taught.named["lost_suitcase"], bags(["lost suitcase"])[0])
 
 
 def test_examples_that_the_new_model_cannot_read_are_left_out(
