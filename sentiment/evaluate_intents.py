@@ -93,7 +93,7 @@ def _answers(
     names, at_names = (named, each) if named is not None else (known[:0], each[:0])
     rows, targets = np.concatenate([known, names]), np.concatenate([each[labels], at_names])
     return {
-        "taught": taught.said(asked, rows, taught.solve(rows, targets, names=len(names))),
+        "taught": taught.said(asked, rows, taught.solve(rows, targets)),
         "linear": baselines.linear(known, labels, asked, classes, balanced=False),
     }
 
