@@ -271,6 +271,15 @@ def test_a_phone_shows_every_page_whole(reader: Page, troubles: list[str]) -> No
     troubles[:] = [trouble for trouble in troubles if "404" not in trouble]
 
 
+@pytest.mark.parametrize("reader", [{"viewport": PHONE}], indirect=True)
+def test_the_longest_time_to_a_breach_fits_on_a_phone(reader: Page) -> None:
+    reader.goto("/queue")
+    over = """(dd) => { dd.textContent = "in 23 h 59 min";
+        return document.documentElement.scrollWidth - document.documentElement.clientWidth; }"""
+    breach = reader.locator(".stats > div", has_text="Next breach").locator("dd")
+    assert breach.evaluate(over) == 0
+
+
 @pytest.mark.parametrize("reader", [{"viewport": SMALL}, {"viewport": PHONE}], indirect=True)
 def test_a_conversation_scrolls_in_its_parts_and_not_as_a_page(reader: Page) -> None:
     for path in ("/conversations/1", "/conversations/2"):
