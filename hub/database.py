@@ -155,18 +155,22 @@ def _ascii_postgresql(element: has_more_than_ascii, compiler: SQLCompiler, **kwa
     return f"(octet_length({text}) <> length({text}))"
 
 
-class _Numbers(TypeDecorator[Collection[int]]):
-    """Many whole numbers as one parameter."""
+class _Many(TypeDecorator[Collection[Any]]):
+    """Many values of one type, `Integer` or `Text`, as one parameter."""
 
     impl = Text
     cache_ok = True
 
-    def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:
-        return Text() if dialect.name == "sqlite" else ARRAY(Integer)
+    def __init__(self, of: type[Integer | Text]) -> None:
+        super().__init__()
+        self.of = of
 
-    def process_bind_param(self, value: Collection[int] | None, dialect: Dialect) -> str | list[int]:
-        numbers = list(value or ())
-        return json.dumps(numbers) if dialect.name == "sqlite" else numbers
+    def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:
+        return Text() if dialect.name == "sqlite" else ARRAY(self.of)
+
+    def process_bind_param(self, value: Collection[Any] | None, dialect: Dialect) -> str | list[Any]:
+        values = list(value or ())
+        return json.dumps(values) if dialect.name == "sqlite" else values
 
 
 class _Among(FunctionElement[Any]):
@@ -193,21 +197,7 @@ def among(number: SQLColumnExpression[int], numbers: Collection[int]) -> ColumnE
     For what is asked of hundreds again and again. Where `IN` has a parameter for each, the statement is
     written, read and planned anew each time.
     """
-    return cast("ColumnElement[bool]", _Among(number, bindparam(None, numbers, _Numbers(), unique=True)))
-
-
-class _Texts(TypeDecorator[Sequence[str]]):
-    """Many texts as one parameter."""
-
-    impl = Text
-    cache_ok = True
-
-    def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:
-        return Text() if dialect.name == "sqlite" else ARRAY(Text)
-
-    def process_bind_param(self, value: Sequence[str] | None, dialect: Dialect) -> str | list[str]:
-        texts = list(value or ())
-        return json.dumps(texts) if dialect.name == "sqlite" else texts
+    return cast("ColumnElement[bool]", _Among(number, bindparam(None, numbers, _Many(Integer), unique=True)))
 
 
 class _Rows(FunctionElement[Any]):
@@ -227,7 +217,7 @@ def _rows_postgresql(element: _Rows, compiler: SQLCompiler, **kwargs: Any) -> st
 def rows_of(parameter: str) -> TableValuedAlias:
     """The texts of one parameter as rows, however many they are; the column is `value`."""
     # PostgreSQL calls the only column of a function as its alias.
-    return _Rows(bindparam(parameter, type_=_Texts())).table_valued(column("value", Text), name="value")
+    return _Rows(bindparam(parameter, type_=_Many(Text))).table_valued(column("value", Text), name="value")
 
 
 def at_most(rows: int) -> ColumnElement[int]:

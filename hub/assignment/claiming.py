@@ -32,7 +32,7 @@ from sqlalchemy.orm import Session
 
 from hub.accounts.models import User
 from hub.assignment.agents import asking, in_hand, is_online, to_agent
-from hub.assignment.lanes import HELD, earliest_ids, lanes_waiting
+from hub.assignment.lanes import HELD, NOBODYS, earliest_ids, lanes_waiting
 from hub.assignment.models import REFUSED, Assignment
 from hub.assignment.owning import claim
 from hub.conversations.models import Conversation
@@ -85,8 +85,9 @@ def _claim_by_rules(session: Session, user_id: int, now: datetime) -> int | None
         placed = 0
         if asker.is_changing:
             placed = place_on_sight(session, ActivePolicy(asker.version_id, policy), now)
-            # It may stand in other lanes by now.
-            asker = _asker(session, user_id)
+            if placed:
+                # It may stand in other lanes by now.
+                asker = _asker(session, user_id)
         if policy.assigns_freely:
             claimed = _claim_freely(session, user_id, now, changing=True)
         else:
@@ -215,14 +216,11 @@ def _earliest_free(found: Select[int] | CompoundSelect[int], *still: ColumnEleme
     """
     return (
         select(Conversation.id)
-        .where(Conversation.id.in_(found), *_NOBODYS, *still)
+        .where(Conversation.id.in_(found), NOBODYS, *still)
         .order_by(Conversation.reply_by, Conversation.id)
         .limit(at_most(1))
         .with_for_update(skip_locked=True, of=Conversation)
     )
-
-
-_NOBODYS = (Conversation.reply_by.is_not(None), Conversation.owner_id.is_(None))
 
 
 @lru_cache(maxsize=2 * len(DEPTHS))
@@ -230,7 +228,7 @@ def _claim_of_all(depth: int, *, changing: bool) -> Update:
     """The earliest of all; unless `changing`, only where the version that rules has placed everything."""
     found = (
         select(Conversation.id)
-        .where(*_NOBODYS)
+        .where(NOBODYS)
         .order_by(Conversation.reply_by, Conversation.id)
         .limit(at_most(depth))
         .subquery()

@@ -187,9 +187,9 @@ def _locked(which: ColumnElement[bool]) -> Select[int]:
 
 
 # As the partial indices say it, word for word: a database uses them only where it can see that they fit.
-_NOBODYS = and_(Conversation.reply_by.is_not(None), Conversation.owner_id.is_(None))
-IN_LANE = and_(_NOBODYS, Conversation.held_until.is_(None), text("conversations.lane <> ''"))
-HELD = and_(_NOBODYS, Conversation.held_until.is_not(None))
+NOBODYS = and_(Conversation.reply_by.is_not(None), Conversation.owner_id.is_(None))
+IN_LANE = and_(NOBODYS, Conversation.held_until.is_(None), text("conversations.lane <> ''"))
+HELD = and_(NOBODYS, Conversation.held_until.is_not(None))
 
 
 def lanes_in_use(session: Session) -> list[str]:
