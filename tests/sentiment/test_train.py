@@ -6,14 +6,13 @@ import random
 import shutil
 from pathlib import Path
 
-import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file
 
 from sentiment import SENTIMENTS, train
 from sentiment.examples import BENCHMARKS, Example, target
-from sentiment.heads import EMOTION, PRODUCT, SENTIMENT, Head
+from sentiment.heads import PRODUCT, SENTIMENT, Head
 from sentiment.model import NetworkReader
 from sentiment.network import Network, pack
 from sentiment.pieces import Pieces
@@ -25,6 +24,11 @@ MOODS = {
     "neutral": ["the shop opens at nine", "the train leaves from track two", "it is a table", "page three"],
     "positive": ["i love this so much", "what a wonderful day", "happy and grateful", "great, the best ever"],
 }
+WISHES = Head("wishes", "one", ("rain", "time"))
+ASKED = [
+    Example("will it rain", {"wishes": target(WISHES, ["rain"])}, 3),
+    Example("what time is it", {"wishes": target(WISHES, ["time"])}, 3),
+]
 
 
 def moods(times: float) -> list[Example]:
@@ -47,14 +51,7 @@ def every_head() -> list[Example]:
 
 @pytest.fixture
 def few(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The recipe, with a handful of rows in place of its sets."""
-    wishes = Head("wishes", "one", ("rain", "time"))
-    asked = [
-        Example("will it rain", {"wishes": target(wishes, ["rain"])}, 3),
-        Example("what time is it", {"wishes": target(wishes, ["time"])}, 3),
-    ]
-    monkeypatch.setattr(train, "examples", lambda data: [*moods(25), *asked])
-    monkeypatch.setattr(train, "classes", lambda data: {"wishes": wishes})
+    """The recipe, with a handful of rows in place of its sets to calibrate on."""
     monkeypatch.setattr(train, "validation", lambda data: [*moods(1), *every_head()])
     monkeypatch.setattr(train, "PIECES_PER_STEP", 64)
 
@@ -62,7 +59,8 @@ def few(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.usefixtures("few")
 def test_it_learns_and_what_it_writes_reads(tmp_path: Path) -> None:
     kept = tmp_path / "network.safetensors"
-    train.keep(train.mean([train.train(tmp_path, kept, seed) for seed in (1, 2)]), kept)
+    rows = [*moods(25), *ASKED]
+    train.keep(train.mean([train.train(rows, {"wishes": WISHES}, kept, seed) for seed in (1, 2)]), kept)
     state = load_file(kept)
     # Words keep their vectors: only what is done with them is learnt.
     first = train.origin({"a": 1})
@@ -76,18 +74,6 @@ def test_it_learns_and_what_it_writes_reads(tmp_path: Path) -> None:
     assert {each.head.name for each in card.heads} == set(HEADS)
     shares = NetworkReader(folder=folder).read(["i hate it", "the shop is a table", "i love it"]).shares
     assert [SENTIMENTS[i] for i in shares["sentiment"].argmax(axis=1)] == list(SENTIMENTS)
-
-
-@pytest.mark.usefixtures("few")
-def test_the_same_seed_gives_the_same_plan() -> None:
-    rows = moods(2.5)
-    windows = [list(range(3 + i % 5)) for i in range(len(rows))]
-    plans = [train._plan(rows, windows, random.Random(seed)) for seed in (1, 1, 2)]
-    assert plans[0] == plans[1] != plans[2]
-    turns = sorted(i for batch in plans[0] for i in batch)
-    assert 2 * len(rows) <= len(turns) <= 3 * len(rows)
-    assert set(turns) == set(range(len(rows)))
-    assert all(sum(len(windows[i]) for i in batch) <= 64 for batch in plans[0])
 
 
 def test_the_mean_of_networks_is_between_them() -> None:
@@ -125,27 +111,10 @@ def test_another_file_is_not_taken_for_the_origin(monkeypatch: pytest.MonkeyPatc
         train.origin({"a": 1})
 
 
-def test_only_the_heads_that_a_row_speaks_of_are_judged() -> None:
-    rows = [
-        Example("a", {"sentiment": target(SENTIMENT, ["negative"])}, 1),
-        Example("b", {"emotion": target(EMOTION, ["joy"], 0.5)}, 1),
-    ]
-    logits = {name: torch.zeros(2, len(head.labels)) for name, head in PRODUCT.items()}
-    loss = train._loss(logits, rows, dict(PRODUCT))
-    assert loss.item() == pytest.approx((np.log(3) + 0.5 * len(EMOTION.labels) * np.log(2)) / 2, rel=1e-5)
-
-
 def test_what_has_no_anchor_may_go_where_it_will() -> None:
     embeddings = torch.nn.functional.normalize(torch.randn(3, 8), dim=1)
     assert train._astray(embeddings, [None, None, None]).item() == 0
     assert train._astray(embeddings, [embeddings[0], None, -embeddings[2]]).item() == pytest.approx(2 / 3)
-
-
-def test_the_rate_warms_up_and_cools_down() -> None:
-    rates = [train._share(step, 100) for step in range(100)]
-    assert rates.index(max(rates)) in range(3, 8)
-    assert rates[0] < 0.2
-    assert rates[-1] < 0.03
 
 
 def test_a_network_has_the_heads_it_was_asked_for() -> None:
