@@ -17,7 +17,6 @@ from sentiment.examples import Example
 from sentiment.heads import Head
 from sentiment.weights import WeightsError, sha256
 
-RATE_OF_HEADS = 1e-3
 WARM_UP = 0.06
 DECAY = 0.01
 SHUFFLED = 4096
@@ -29,15 +28,14 @@ console = Console(stderr=True)
 def learn(
     steps: Sequence[Sequence[int]],
     cost: Callable[[Sequence[int]], Tensor],
-    body: Sequence[nn.Parameter],
-    heads: Sequence[nn.Parameter],
-    rate: float,
+    learners: Sequence[tuple[float, Sequence[nn.Parameter]]],
     what: str,
     after: Callable[[int], None] = lambda step: None,
 ) -> None:
     """Lower the cost of each step's rows in turn, showing a bar of `what`; `after` is called with the number
-    of each step. `rate` is that of `body`; `heads`, which begin anew, learn faster."""
-    groups = [{"params": body, "lr": rate}, {"params": heads, "lr": RATE_OF_HEADS}]
+    of each step. `learners` are rates and the parameters that learn at them."""
+    groups = [{"params": each, "lr": rate} for rate, each in learners]
+    learning = [parameter for _, each in learners for parameter in each]
     optimiser = torch.optim.AdamW(groups, weight_decay=DECAY, fused=True)
     schedule = torch.optim.lr_scheduler.LambdaLR(optimiser, lambda step: share_of_rate(step, len(steps)))
     lately = 0.0
@@ -47,7 +45,7 @@ def learn(
         for step, rows in enumerate(steps, 1):
             costs = cost(rows)
             costs.backward()  # type: ignore[no-untyped-call]
-            nn.utils.clip_grad_norm_([*body, *heads], 1.0)
+            nn.utils.clip_grad_norm_(learning, 1.0)
             optimiser.step()
             schedule.step()
             optimiser.zero_grad()

@@ -12,8 +12,18 @@ import numpy as np
 import pytest
 
 from sentiment import EMOTIONS, INTENTS, SENTIMENTS
-from sentiment.examples import classes, examples, held_out, invented, of_message, target, validation
-from sentiment.heads import INTENT, REPLY, SARCASM
+from sentiment.examples import (
+    Example,
+    classes,
+    examples,
+    held_out,
+    invented,
+    of_message,
+    parts,
+    target,
+    validation,
+)
+from sentiment.heads import INTENT, REPLY, SARCASM, SENTIMENT
 
 VOICES = {"tweet", "mail", "chat", "ticket", "review"}
 
@@ -103,6 +113,22 @@ def test_the_first_intent_is_the_topic(intents: Sequence[str], topic: str) -> No
     assert [INTENTS[i] for i in np.flatnonzero(found["intents"].truth)] == sorted(intents, key=INTENTS.index)
     assert (found["sarcasm"].truth == target(SARCASM, ()).truth).all()
     assert (found["reply"].truth == target(REPLY, REPLY.labels).truth).all()
+
+
+def test_a_part_of_a_tweet_is_a_run_of_its_words_that_nobody_labelled() -> None:
+    text = "one two three four five six seven eight nine ten"
+    tweet = Example(text, {"sentiment": target(SENTIMENT, ["neutral"])}, 2)
+    mocking = Example(text, {"sarcasm": target(SARCASM, ())}, 2)
+    short = Example("too short to cut it", tweet.targets, 2)
+    found = list(parts([tweet, mocking, short, *[tweet] * 50], 3))
+    assert len(found) == 51
+    for each in found:
+        assert each.text in text
+        assert 4 <= len(each.text.split()) <= 8
+        assert each.targets == {}
+        assert each.times > 0
+    assert len({each.text for each in found}) > 10
+    assert [each.text for each in parts([tweet] * 9, 3)] == [each.text for each in found[:9]]
 
 
 def test_an_unknown_label_is_an_error() -> None:

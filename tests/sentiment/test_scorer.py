@@ -70,7 +70,7 @@ def test_nothing_gives_nothing(scorer: Scorer) -> None:
 
 
 def test_names_its_version(scorer: Scorer) -> None:
-    assert scorer.name == "minilm-l6-5"
+    assert scorer.name == "minilm-l6-6"
     assert {analysis.model for analysis in scorer.score(MESSAGES)} == {scorer.name}
 
 
@@ -273,7 +273,7 @@ def test_nothing_is_fetched(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr(socket.socket, "connect", refuse)
     monkeypatch.delenv("HF_HUB_OFFLINE", raising=False)
-    assert sentiment.load().score(["hello there"])[0].model == "minilm-l6-5"
+    assert sentiment.load().score(["hello there"])[0].model == "minilm-l6-6"
 
 
 def test_importing_is_cheap() -> None:

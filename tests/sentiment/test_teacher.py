@@ -16,7 +16,7 @@ from transformers import MPNetConfig, MPNetModel, PreTrainedTokenizerFast
 from sentiment import SENTIMENTS, teacher
 from sentiment.examples import Example, target
 from sentiment.heads import EMOTION, SARCASM, SENTIMENT, Head
-from sentiment.teacher import HEADS, Teacher, blend, fetch, put_together, teach
+from sentiment.teacher import HALF, HEADS, MOODS_MOST, Teacher, blend, fetch, put_together, teach
 from sentiment.weights import WeightsError, sha256
 
 MOODS = {
@@ -102,7 +102,7 @@ def test_what_people_said_is_half_of_a_target() -> None:
         },
         2,
     )
-    found = blend(row, answers)
+    found = blend(row, answers, HALF)
     np.testing.assert_allclose(found.targets["sentiment"].truth, [2 / 3, 1 / 6, 1 / 6], atol=1e-6)
     assert found.targets["sentiment"].weight == 1
     assert found.targets["irony"].truth.tolist() == [0.5, 0.5]
@@ -112,16 +112,26 @@ def test_what_people_said_is_half_of_a_target() -> None:
     assert found.targets["emotion"] == row.targets["emotion"]
     assert (found.text, found.times) == (row.text, row.times)
     assert found.targets.keys() == {*row.targets, *teacher.ASKED}
+    more = blend(row, answers, MOODS_MOST)
+    np.testing.assert_allclose(more.targets["sentiment"].truth, [0.2 + 0.8 / 3, 0.8 / 3, 0.8 / 3], atol=1e-6)
+    assert blend(row, {}, HALF) is row
 
 
 def test_sets_of_many_intents_are_not_asked_about(folder: Path) -> None:
     wishes = Head("wishes", "one", ("rain", "time"))
     asked = Example("the train leaves", {"wishes": target(wishes, ["time"])}, 3)
     mocking = Example("i love it", {"sarcasm": target(SARCASM, SARCASM.labels)}, 2)
-    found = teach([asked, mocking, *moods(1)], folder, 1)
-    assert found[0] is asked
-    assert found[1].targets.keys() == {"sarcasm", *teacher.ASKED}
-    assert [row.text for row in found] == [asked.text, mocking.text, *(row.text for row in moods(1))]
+    unlabelled = Example("so wonderful", {}, 2)
+    found = teach([asked, mocking, unlabelled, *moods(20)], folder, 1)
+    assert len(found) == 3 + 12 * 20
+    assert found[0] == {}
+    assert all(answers.keys() == HEADS.keys() for answers in found[1:])
+    # Nobody labelled it and nothing is learnt from it; what was learnt of the same words is said of it.
+    same = found[3 + 11]
+    np.testing.assert_allclose(found[2]["sentiment"], same["sentiment"], atol=0.01)
+    taught = blend(unlabelled, found[2], MOODS_MOST)
+    assert taught.targets.keys() == teacher.ASKED.keys()
+    assert (taught.text, taught.times) == ("so wonderful", 2)
 
 
 def test_other_weights_are_not_loaded(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -6,6 +6,7 @@ import random
 import shutil
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file
@@ -16,6 +17,8 @@ from sentiment.heads import PRODUCT, SENTIMENT, Head
 from sentiment.model import NetworkReader
 from sentiment.network import Network, pack
 from sentiment.pieces import Pieces
+from sentiment.teacher import HEADS as TAUGHT
+from sentiment.teacher import Answers
 from sentiment.weights import FOLDER, WeightsError
 
 HEADS = {**PRODUCT, **BENCHMARKS}
@@ -74,6 +77,44 @@ def test_it_learns_and_what_it_writes_reads(tmp_path: Path) -> None:
     assert {each.head.name for each in card.heads} == set(HEADS)
     shares = NetworkReader(folder=folder).read(["i hate it", "the shop is a table", "i love it"]).shares
     assert [SENTIMENTS[i] for i in shares["sentiment"].argmax(axis=1)] == list(SENTIMENTS)
+
+
+@pytest.mark.usefixtures("few")
+def test_a_run_from_a_network_goes_on_where_that_is(tmp_path: Path) -> None:
+    kept = tmp_path / "network.safetensors"
+    first = train.train(moods(25), {}, kept, 1)
+    before = {name: tensor.clone() for name, tensor in first.state_dict().items()}
+    after = train.train(moods(3), {}, kept, 2, first).state_dict()
+    fresh = train.origin({name: len(head.labels) for name, head in HEADS.items()}).state_dict()
+    for name in ("encoder.layers.5.up.weight", "heads.sentiment.weight"):
+        moved, origin_away = (after[name] - before[name]).norm(), (before[name] - fresh[name]).norm()
+        assert 0 < moved < origin_away / 2
+
+
+@pytest.mark.usefixtures("few")
+def test_the_recipe_takes_over_what_the_teacher_says(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """All its runs; the teacher here holds everything for irony, of which no row says anything."""
+    tweets = [Example(f"{row.text}, {row.text}", row.targets, row.times) for row in moods(12)]
+    monkeypatch.setattr(train, "examples", lambda data: iter([*tweets, *ASKED]))
+    monkeypatch.setattr(train, "classes", lambda data: {"wishes": WISHES})
+    asked: list[str] = []
+
+    def teach(rows: list[Example], folder: Path, seed: int) -> list[Answers]:
+        asked.extend(row.text for row in rows)
+        ironic = {name: np.eye(1, len(head.labels), 1, np.float32)[0] for name, head in TAUGHT.items()}
+        return [{} if "wishes" in row.targets else ironic for row in rows]
+
+    monkeypatch.setattr(train, "teach", teach)
+    kept = tmp_path / "network.safetensors"
+    train.recipe(tmp_path, kept)
+    assert asked[: len(tweets) + 2] == [row.text for row in [*tweets, *ASKED]]
+    assert len(asked) > len(tweets) + 2
+    network = Network({name: len(head.labels) for name, head in HEADS.items()})
+    network.load_state_dict(load_file(kept))
+    windows, owners = Pieces().windows([row.text for row in tweets])
+    with torch.inference_mode():
+        logits = network.logits(network.train(False)(pack(windows, owners, len(tweets)))[0])
+    assert (logits["irony"].argmax(dim=1) == 1).all()
 
 
 def test_the_mean_of_networks_is_between_them() -> None:
